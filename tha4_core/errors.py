@@ -1,0 +1,19 @@
+"""What can be wrong with a user's input. Every message names the input, what is wrong with it and what to do."""
+
+from __future__ import annotations
+
+
+class THA4Error(ValueError):
+    """Any error that a user's input causes."""
+
+
+class PoseError(THA4Error):
+    """Poses of the wrong shape, or numbers that are not finite or out of range."""
+
+
+class PictureError(THA4Error):
+    """A picture that cannot be read or cannot serve as a character."""
+
+
+class WeightsError(THA4Error):
+    """Weights that cannot be read, or that do not belong to the network they are meant for."""

@@ -1,0 +1,1 @@
+"""Plain modules whose state-dict names are those of the published files."""

@@ -1,0 +1,169 @@
+"""The 45 numbers that pose a character: their names, order, ranges and groups (spec section 2)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from .errors import PoseError
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One of the 45 numbers.
+
+    `group` is the part of the character that it moves: eyebrow, eye, iris, mouth, head, body or breathing.
+    """
+
+    index: int
+    name: str
+    group: str
+    minimum: float
+    maximum: float = 1.0
+
+
+# (name without side, group, two-sided, minimum)
+_TABLE: tuple[tuple[str, str, bool, float], ...] = (
+    ("eyebrow_troubled", "eyebrow", True, 0.0),
+    ("eyebrow_angry", "eyebrow", True, 0.0),
+    ("eyebrow_lowered", "eyebrow", True, 0.0),
+    ("eyebrow_raised", "eyebrow", True, 0.0),
+    ("eyebrow_happy", "eyebrow", True, 0.0),
+    ("eyebrow_serious", "eyebrow", True, 0.0),
+    ("eye_wink", "eye", True, 0.0),
+    ("eye_happy_wink", "eye", True, 0.0),
+    ("eye_surprised", "eye", True, 0.0),
+    ("eye_relaxed", "eye", True, 0.0),
+    ("eye_unimpressed", "eye", True, 0.0),
+    ("eye_raised_lower_eyelid", "eye", True, 0.0),
+    ("iris_small", "iris", True, 0.0),
+    ("mouth_aaa", "mouth", False, 0.0),
+    ("mouth_iii", "mouth", False, 0.0),
+    ("mouth_uuu", "mouth", False, 0.0),
+    ("mouth_eee", "mouth", False, 0.0),
+    ("mouth_ooo", "mouth", False, 0.0),
+    ("mouth_delta", "mouth", False, 0.0),
+    ("mouth_lowered_corner", "mouth", True, 0.0),
+    ("mouth_raised_corner", "mouth", True, 0.0),
+    ("mouth_smirk", "mouth", False, 0.0),
+    ("iris_rotation_x", "iris", False, -1.0),
+    ("iris_rotation_y", "iris", False, -1.0),
+    ("head_x", "head", False, -1.0),
+    ("head_y", "head", False, -1.0),
+    ("neck_z", "head", False, -1.0),
+    ("body_y", "body", False, -1.0),
+    ("body_z", "body", False, -1.0),
+    ("breathing", "breathing", False, 0.0),
+)
+
+
+def _parameters() -> tuple[Parameter, ...]:
+    rows = [
+        (name + side, group, minimum)
+        for name, group, two_sided, minimum in _TABLE
+        for side in (("_left", "_right") if two_sided else ("",))
+    ]
+    return tuple(Parameter(index, name, group, minimum) for index, (name, group, minimum) in enumerate(rows))
+
+
+PARAMETERS = _parameters()
+NAMES = tuple(parameter.name for parameter in PARAMETERS)
+COUNT = len(PARAMETERS)
+
+EYEBROW = slice(0, 12)
+FACE = slice(12, 39)
+HEAD_FREE = slice(0, 39)
+"""Eyebrow and face together: everything that does not turn or tilt the character."""
+ROTATION = slice(39, 45)
+
+# A value that left its range by float rounding alone is not a mistake worth stopping a render for.
+_RANGE_TOLERANCE = 1e-4
+
+_MINIMA = torch.tensor([parameter.minimum for parameter in PARAMETERS])
+_MAXIMA = torch.tensor([parameter.maximum for parameter in PARAMETERS])
+
+
+@dataclass(frozen=True)
+class Poses:
+    """A sequence of poses: what the socket THA4_POSES carries.
+
+    `values` is float32 `[N, 45]` with N >= 1, every number finite and in its range; `fps` is frames per second,
+    above 0.
+    Raises PoseError where that does not hold.
+    """
+
+    values: Tensor
+    fps: float = 30.0
+
+    def __post_init__(self) -> None:
+        if not self.fps > 0:
+            raise PoseError(f"fps is {self.fps}; it must be above 0.")
+        object.__setattr__(self, "values", check_poses(self.values))
+
+    def __len__(self) -> int:
+        return self.values.shape[0]
+
+
+def indices(name: str) -> tuple[int, ...]:
+    """The indices that a parameter name means: one, or two for a two-sided name given without its side.
+
+    Raises PoseError for an unknown name.
+    """
+    found = tuple(
+        p.index for p in PARAMETERS if name in (p.name, p.name.removesuffix("_left"), p.name.removesuffix("_right"))
+    )
+    if not found:
+        raise PoseError(f'There is no pose parameter named "{name}". The parameters are: {", ".join(NAMES)}.')
+    return found
+
+
+def make_pose(values: Mapping[str, float]) -> Tensor:
+    """One pose, float32 `[1, 45]`, from named numbers; whatever is not named is 0.
+
+    A two-sided name may be given without its side and then sets both. Raises PoseError for unknown names and bad
+    values.
+    """
+    pose = torch.zeros(1, COUNT)
+    for name, value in values.items():
+        pose[0, list(indices(name))] = float(value)
+    return check_poses(pose)
+
+
+def check_poses(poses: Tensor | Sequence[Sequence[float]] | Sequence[float]) -> Tensor:
+    """The poses as float32 `[N, 45]` on the device they are on; one pose `[45]` becomes `[1, 45]`.
+
+    Raises PoseError, naming the pose and the parameter, where a pose does not have 45 numbers, a number is not finite,
+    or a number is outside its range.
+    """
+    try:
+        tensor = torch.as_tensor(poses, dtype=torch.float32)
+    except (TypeError, ValueError) as error:
+        raise PoseError(f"A pose is {COUNT} numbers; this is not: {error}.") from error
+    if tensor.ndim == 1:
+        tensor = tensor[None]
+    if tensor.ndim != 2 or tensor.shape[1] != COUNT or tensor.shape[0] == 0:
+        raise PoseError(f"Poses have the shape [N, {COUNT}] with N of at least 1; these have {list(tensor.shape)}.")
+    _refuse(tensor, ~torch.isfinite(tensor), "is not a finite number")
+    minima, maxima = _MINIMA.to(tensor.device), _MAXIMA.to(tensor.device)
+    outside = (tensor < minima - _RANGE_TOLERANCE) | (tensor > maxima + _RANGE_TOLERANCE)
+    _refuse(tensor, outside, "is outside its range")
+    return tensor
+
+
+def limit(poses: Tensor) -> Tensor:
+    """The poses `[N, 45]` with every number clamped to its range."""
+    return poses.clamp(_MINIMA.to(poses.device), _MAXIMA.to(poses.device))
+
+
+def _refuse(poses: Tensor, bad: Tensor, complaint: str) -> None:
+    if not bool(bad.any()):
+        return
+    row, column = (int(i) for i in bad.nonzero()[0])
+    parameter = PARAMETERS[column]
+    raise PoseError(
+        f"Pose {row}: {parameter.name} = {poses[row, column].item():g} {complaint} "
+        f"({parameter.minimum:g} to {parameter.maximum:g})."
+    )

@@ -1,0 +1,100 @@
+"""Files of weights: read them safely, check them against a network, write them whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import safetensors
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from .errors import WeightsError
+
+StateDict = dict[str, Tensor]
+
+
+def read_state_dict(path: Path) -> StateDict:
+    """The tensors of a .safetensors file, or of a .pt file that holds nothing but tensors, on the CPU.
+
+    Raises WeightsError for files that are missing, cut off, not of these formats, or that would run code.
+    """
+    if not path.is_file():
+        raise WeightsError(f"{path}: there is no such file.")
+    return read_safetensors(path)[0] if path.suffix == ".safetensors" else _read_torch(path)
+
+
+def read_safetensors(path: Path) -> tuple[StateDict, dict[str, str]]:
+    """Tensors and metadata of a .safetensors file. Raises WeightsError where it is cut off or no such file."""
+    try:
+        with safetensors.safe_open(path, framework="pt") as file:
+            return {key: file.get_tensor(key) for key in file.keys()}, dict(file.metadata() or {})
+    except (safetensors.SafetensorError, OSError) as error:
+        raise WeightsError(f"{path}: not a whole .safetensors file ({error}). Fetch it again.") from error
+
+
+def _read_torch(path: Path) -> StateDict:
+    try:
+        loaded = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise WeightsError(
+            f"{path}: refused, because it is not a plain file of tensors: it is damaged or holds program code. "
+            "Fetch it again from where it was published."
+        ) from error
+    except (RuntimeError, EOFError, OSError, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+        raise WeightsError(f"{path}: not a whole PyTorch file ({_first_line(error)}). Fetch it again.") from error
+    if not isinstance(loaded, Mapping) or not all(isinstance(value, Tensor) for value in loaded.values()):
+        raise WeightsError(f"{path}: a PyTorch file, but not a state dict (a mapping from names to tensors).")
+    return {str(key): value for key, value in loaded.items()}
+
+
+def load_strictly(network: nn.Module, state_dict: StateDict, source: str) -> None:
+    """Load `state_dict` into `network`: the same keys, the same shapes, every number finite.
+
+    `source` is the file (and network) that messages name. Raises WeightsError and leaves the network as it was.
+    """
+    check_state_dict(state_dict, {key: tuple(value.shape) for key, value in network.state_dict().items()}, source)
+    network.load_state_dict(state_dict)
+
+
+def check_state_dict(state_dict: StateDict, shapes: Mapping[str, tuple[int, ...]], source: str) -> None:
+    """Raise WeightsError, naming the first key at fault, unless the state dict is exactly of these keys and shapes."""
+    missing = [key for key in shapes if key not in state_dict]
+    unexpected = [key for key in state_dict if key not in shapes]
+    if len(missing) == len(shapes):
+        raise WeightsError(
+            f"{source}: this is another network; it has none of the keys expected (such as {missing[0]})."
+        )
+    if missing:
+        raise WeightsError(f"{source}: {len(missing)} keys are missing, the first is {missing[0]}.")
+    if unexpected:
+        raise WeightsError(f"{source}: {len(unexpected)} keys do not belong here, the first is {unexpected[0]}.")
+    for key, shape in shapes.items():
+        tensor = state_dict[key]
+        if tuple(tensor.shape) != shape:
+            raise WeightsError(f"{source}: {key} has the shape {list(tensor.shape)} instead of {list(shape)}.")
+        if not bool(torch.isfinite(tensor).all()):
+            raise WeightsError(f"{source}: {key} holds numbers that are not finite (NaN or infinity).")
+
+
+def write_safetensors(path: Path, tensors: StateDict, metadata: Mapping[str, str]) -> None:
+    """Write a .safetensors file under a temporary name beside `path`, then rename it.
+
+    Whatever goes wrong, `path` holds either the old file or the new one.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    os.close(handle)
+    try:
+        save_file({key: value.contiguous() for key, value in tensors.items()}, temporary, dict(metadata))
+        os.replace(temporary, path)
+    finally:
+        Path(temporary).unlink(missing_ok=True)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
-import tempfile
+import uuid
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -87,13 +87,15 @@ def write_safetensors(path: Path, tensors: StateDict, metadata: Mapping[str, str
     Whatever goes wrong, `path` holds either the old file or the new one.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-    os.close(handle)
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
     try:
         save_file({key: value.contiguous() for key, value in tensors.items()}, temporary, dict(metadata))
-        os.replace(temporary, path)
+        # Without this a power loss can keep the new name and lose the bytes.
+        with temporary.open("rb+") as file:
+            os.fsync(file.fileno())
+        temporary.replace(path)
     finally:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
 
 
 def _first_line(error: Exception) -> str:

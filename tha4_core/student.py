@@ -1,0 +1,94 @@
+"""The student: two SIRENs and one picture as one renderer, under 2 MB and in real time (spec section 5)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from . import student_files
+from .character import Character
+from .image import SIZE, paste
+from .networks.siren import BodyMorpher, FaceMorpher
+from .pose import HEAD_FREE, check_poses
+from .warping import blend, warp
+from .weights import StateDict, load_strictly
+
+FACE_ROWS, FACE_COLUMNS = slice(80, 208), slice(192, 320)
+"""Where the face patch lies in the character's image."""
+
+
+class Student(nn.Module):
+    """A distilled character: renders any pose of the one character it was made for.
+
+    `character` is that character; `metadata` is what the file says of itself (name, licence, how it was made).
+    """
+
+    image: Tensor
+
+    def __init__(self, character: Character, metadata: Mapping[str, str] | None = None) -> None:
+        super().__init__()
+        self.character = character
+        self.metadata = dict(metadata or {})
+        self.face_morpher = FaceMorpher()
+        self.body_morpher = BodyMorpher()
+        self.register_buffer("image", character.image, persistent=False)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Student:
+        """A student from any of the formats that exist.
+
+        `path` is our own .safetensors, a published folder (or its character_model.yaml), or a folder of the web demo's
+        TensorFlow.js files. Raises WeightsError or PictureError, naming the file and what is wrong with it.
+        """
+        path = Path(path)
+        return cls.from_files(student_files.read(path), path)
+
+    @classmethod
+    def from_files(cls, files: student_files.StudentFiles, source: Path) -> Student:
+        """A student from what was read of its files; `source` is the path that messages name."""
+        student = cls(files.character, files.metadata)
+        for name in student_files.NETWORKS:
+            load_strictly(student.get_submodule(name), files.networks[name], f"{source} ({name})")
+        return student.eval().requires_grad_(False)
+
+    def save(self, path: str | Path) -> None:
+        """Write one .safetensors file: both networks, the picture, the metadata. It is written whole or not at all."""
+        networks = {name: _on_cpu(self.get_submodule(name)) for name in student_files.NETWORKS}
+        student_files.write(Path(path), student_files.StudentFiles(self.character, networks, self.metadata))
+
+    def render(self, poses: Tensor, batch_size: int = 1) -> Tensor:
+        """Poses `[N, 45]` -> frames `[N, 4, 512, 512]` in model space, float32, on the student's device.
+
+        `batch_size` poses run at once; memory grows with it (about 400 MB each). Raises PoseError.
+        """
+        poses = check_poses(poses).to(self.image.device)
+        frames = torch.empty(len(poses), 4, SIZE, SIZE, device=poses.device)
+        with torch.inference_mode():
+            for start in range(0, len(poses), batch_size):
+                frames[start : start + batch_size] = self(poses[start : start + batch_size])["blended"]
+        return frames
+
+    def forward(self, poses: Tensor) -> dict[str, Tensor]:
+        """One batch of poses `[N, 45]` -> every image on the way to the frame, by the names of the specification.
+
+        `face_patch` `[N, 4, 128, 128]`; at 512 x 512 `blended` (the frame), `warped`, `grid_change`, `alpha`,
+        `color_change`.
+        """
+        face_patch = self.face_morpher(poses[:, HEAD_FREE])
+        grid_change, alpha, color_change = self.body_morpher(poses)
+        warped = warp(grid_change, paste(face_patch, self.image, FACE_ROWS, FACE_COLUMNS))
+        return {
+            "face_patch": face_patch,
+            "grid_change": grid_change,
+            "alpha": alpha,
+            "color_change": color_change,
+            "warped": warped,
+            "blended": blend(alpha, color_change, warped),
+        }
+
+
+def _on_cpu(network: nn.Module) -> StateDict:
+    return {key: value.detach().cpu() for key, value in network.state_dict().items()}

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import safetensors
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from .errors import WeightsError
@@ -89,9 +89,11 @@ def write_safetensors(path: Path, tensors: StateDict, metadata: Mapping[str, str
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
     try:
-        save_file({key: value.contiguous() for key, value in tensors.items()}, temporary, dict(metadata))
-        # Without this a power loss can keep the new name and lose the bytes.
-        with temporary.open("rb+") as file:
+        content = save({key: value.contiguous() for key, value in tensors.items()}, dict(metadata))
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            # Without this a power loss can keep the new name and lose the bytes.
             os.fsync(file.fileno())
         temporary.replace(path)
     finally:

@@ -15,58 +15,60 @@ from .errors import PoseError
 class Parameter:
     """One of the 45 numbers.
 
-    `group` is the part of the character that it moves: eyebrow, eye, iris, mouth, head, body or breathing.
+    `group` is the part of the character that it moves: eyebrow, eye, iris, mouth, head, body or breathing. Left and
+    right are the character's own.
     """
 
     index: int
     name: str
     group: str
+    meaning: str
     minimum: float
     maximum: float = 1.0
 
 
-# (name without side, group, two-sided, minimum)
-_TABLE: tuple[tuple[str, str, bool, float], ...] = (
-    ("eyebrow_troubled", "eyebrow", True, 0.0),
-    ("eyebrow_angry", "eyebrow", True, 0.0),
-    ("eyebrow_lowered", "eyebrow", True, 0.0),
-    ("eyebrow_raised", "eyebrow", True, 0.0),
-    ("eyebrow_happy", "eyebrow", True, 0.0),
-    ("eyebrow_serious", "eyebrow", True, 0.0),
-    ("eye_wink", "eye", True, 0.0),
-    ("eye_happy_wink", "eye", True, 0.0),
-    ("eye_surprised", "eye", True, 0.0),
-    ("eye_relaxed", "eye", True, 0.0),
-    ("eye_unimpressed", "eye", True, 0.0),
-    ("eye_raised_lower_eyelid", "eye", True, 0.0),
-    ("iris_small", "iris", True, 0.0),
-    ("mouth_aaa", "mouth", False, 0.0),
-    ("mouth_iii", "mouth", False, 0.0),
-    ("mouth_uuu", "mouth", False, 0.0),
-    ("mouth_eee", "mouth", False, 0.0),
-    ("mouth_ooo", "mouth", False, 0.0),
-    ("mouth_delta", "mouth", False, 0.0),
-    ("mouth_lowered_corner", "mouth", True, 0.0),
-    ("mouth_raised_corner", "mouth", True, 0.0),
-    ("mouth_smirk", "mouth", False, 0.0),
-    ("iris_rotation_x", "iris", False, -1.0),
-    ("iris_rotation_y", "iris", False, -1.0),
-    ("head_x", "head", False, -1.0),
-    ("head_y", "head", False, -1.0),
-    ("neck_z", "head", False, -1.0),
-    ("body_y", "body", False, -1.0),
-    ("body_z", "body", False, -1.0),
-    ("breathing", "breathing", False, 0.0),
+# (name without side, group, two-sided, minimum, meaning)
+_TABLE: tuple[tuple[str, str, bool, float, str], ...] = (
+    ("eyebrow_troubled", "eyebrow", True, 0.0, "Inner end up, as when worried"),
+    ("eyebrow_angry", "eyebrow", True, 0.0, "Inner end down, as when angry"),
+    ("eyebrow_lowered", "eyebrow", True, 0.0, "The whole brow lower"),
+    ("eyebrow_raised", "eyebrow", True, 0.0, "The whole brow higher"),
+    ("eyebrow_happy", "eyebrow", True, 0.0, "A high, round arc, as when glad"),
+    ("eyebrow_serious", "eyebrow", True, 0.0, "Flat and low, as when concentrating"),
+    ("eye_wink", "eye", True, 0.0, "The lids close; at 1 the eye is shut"),
+    ("eye_happy_wink", "eye", True, 0.0, "The eye shuts upwards, as in a laugh"),
+    ("eye_surprised", "eye", True, 0.0, "The eye opens wide"),
+    ("eye_relaxed", "eye", True, 0.0, "The upper lid sinks softly"),
+    ("eye_unimpressed", "eye", True, 0.0, "The upper lid lies flat over the iris"),
+    ("eye_raised_lower_eyelid", "eye", True, 0.0, "The lower lid rises"),
+    ("iris_small", "iris", True, 0.0, "The iris shrinks"),
+    ("mouth_aaa", "mouth", False, 0.0, 'The mouth says "ah"'),
+    ("mouth_iii", "mouth", False, 0.0, 'The mouth says "ee"'),
+    ("mouth_uuu", "mouth", False, 0.0, 'The mouth says "oo", lips forward'),
+    ("mouth_eee", "mouth", False, 0.0, 'The mouth says "eh"'),
+    ("mouth_ooo", "mouth", False, 0.0, 'The mouth says "oh"'),
+    ("mouth_delta", "mouth", False, 0.0, "An open triangle, as in glee"),
+    ("mouth_lowered_corner", "mouth", True, 0.0, "The corner of the mouth goes down"),
+    ("mouth_raised_corner", "mouth", True, 0.0, "The corner of the mouth goes up"),
+    ("mouth_smirk", "mouth", False, 0.0, "A crooked little smile"),
+    ("iris_rotation_x", "iris", False, -1.0, "The gaze up (positive) or down"),
+    ("iris_rotation_y", "iris", False, -1.0, "The gaze to one side or the other"),
+    ("head_x", "head", False, -1.0, "The head nods up or down, about 15 degrees at 1"),
+    ("head_y", "head", False, -1.0, "The head turns to one side or the other, about 10 degrees at 1"),
+    ("neck_z", "head", False, -1.0, "The head tilts about the neck, about 15 degrees at 1"),
+    ("body_y", "body", False, -1.0, "The body turns to one side or the other, about 10 degrees at 1"),
+    ("body_z", "body", False, -1.0, "The body tilts to one side or the other, about 15 degrees at 1"),
+    ("breathing", "breathing", False, 0.0, "The chest rises; 0 is breathed out, 1 breathed in"),
 )
 
 
 def _parameters() -> tuple[Parameter, ...]:
     rows = [
-        (name + side, group, minimum)
-        for name, group, two_sided, minimum in _TABLE
+        (name + side, group, meaning, minimum)
+        for name, group, two_sided, minimum, meaning in _TABLE
         for side in (("_left", "_right") if two_sided else ("",))
     ]
-    return tuple(Parameter(index, name, group, minimum) for index, (name, group, minimum) in enumerate(rows))
+    return tuple(Parameter(index, *row) for index, row in enumerate(rows))
 
 
 PARAMETERS = _parameters()

@@ -8,8 +8,11 @@ A *picture* is straight-alpha sRGB, `[..., H, W, 4]` in 0..1, as ComfyUI and Pil
 from __future__ import annotations
 
 import torch
+from PIL import ImageColor
 from torch import Tensor
 from torch.nn import functional
+
+from .errors import PictureError
 
 SIZE = 512
 """Height and width of a character image in pixels."""
@@ -66,6 +69,26 @@ def over_background(frames: Tensor, background: Tensor) -> Tensor:
     rgb, alpha = _premultiplied(frames)
     mixed = rgb + srgb_to_linear(background).movedim(-1, -3) * (1 - alpha)
     return linear_to_srgb(mixed.clamp(0, 1)).movedim(-3, -1)
+
+
+def cover(pictures: Tensor, size: int) -> Tensor:
+    """Pictures `[N, h, w, C]` scaled to cover a square of `size` pixels, and what stands out cut off on both sides."""
+    height, width = pictures.shape[1:3]
+    scale = size / min(height, width)
+    scaled = (max(size, round(height * scale)), max(size, round(width * scale)))
+    resized = functional.interpolate(
+        pictures.movedim(-1, 1), size=scaled, mode="bilinear", align_corners=False, antialias=True
+    )
+    top, left = (scaled[0] - size) // 2, (scaled[1] - size) // 2
+    return resized[..., top : top + size, left : left + size].movedim(1, -1)
+
+
+def parse_color(text: str) -> Tensor:
+    """A colour as people write it (`#rrggbb`, `red`, `rgb(1, 2, 3)`) as sRGB `[3]` in 0..1. Raises PictureError."""
+    try:
+        return torch.tensor(ImageColor.getrgb(text.strip())[:3]) / 255
+    except ValueError as error:
+        raise PictureError(f'"{text}" is no colour. Write it as #rrggbb, such as #00ff00, or by name.') from error
 
 
 def crop(image: Tensor, rows: slice, columns: slice) -> Tensor:

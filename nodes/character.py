@@ -1,0 +1,110 @@
+"""Load Character: a picture fitted into the system's frame, and what is wrong with it."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from comfy_api.latest import io, ui
+from PIL import Image
+from torch import Tensor
+
+from ..tha4_core.character import PICTURE_SUFFIXES, Character, open_picture
+from ..tha4_core.diagnosis import diagnose
+from ..tha4_core.errors import PictureError
+from ..tha4_core.fitting import Placement, automatic, centred_square, draw_guides, place
+from . import host, types
+
+FOLDER = "characters"
+FROM_GRAPH = "from the image input"
+
+
+class LoadCharacter(io.ComfyNode):
+    """A picture, from the graph or a file, as a character."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="THA4LoadCharacter",
+            display_name="Load Character",
+            category=types.CATEGORY,
+            description="A picture of one upright, front-facing anime character with a transparent background. It is "
+            "fitted into the 512 x 512 frame with the head in its box, and checked; the node shows what it found.",
+            inputs=[
+                io.Combo.Input(
+                    "file",
+                    options=[FROM_GRAPH, *host.model_files(FOLDER, PICTURE_SUFFIXES)],
+                    tooltip="A picture with alpha in models/tha4/characters, or the image input.",
+                ),
+                io.Combo.Input(
+                    "fit",
+                    options=["auto", "centered square"],
+                    tooltip="auto: the centred square, and where that leaves the head outside its box, the head is "
+                    "found from the silhouette and moved into it. centered square: never move it.",
+                ),
+                io.Float.Input(
+                    "scale", default=1.0, min=0.1, max=10.0, step=0.01, tooltip="Makes the figure larger, after fit."
+                ),
+                io.Float.Input(
+                    "offset_x", default=0.0, min=-1024, max=1024, step=1, tooltip="Moves it right, in frame pixels."
+                ),
+                io.Float.Input(
+                    "offset_y", default=0.0, min=-1024, max=1024, step=1, tooltip="Moves it down, in frame pixels."
+                ),
+                io.Image.Input(
+                    "image", optional=True, tooltip="One picture of any size. When connected it is used, not the file."
+                ),
+                io.Mask.Input(
+                    "mask", optional=True, tooltip="The MASK of Load Image: 1 where the picture is transparent."
+                ),
+            ],
+            outputs=[
+                types.Character.Output(display_name="character"),
+                io.Image.Output(display_name="preview", tooltip="The fitted picture with the head's box drawn on it."),
+                io.String.Output(display_name="report", tooltip="What was found, one line each; empty: all is well."),
+            ],
+            hidden=[io.Hidden.unique_id],
+        )
+
+    @classmethod
+    def fingerprint_inputs(cls, file: str, **_: object) -> float:
+        # A picture drawn anew under its old name is another picture.
+        return 0.0 if file == FROM_GRAPH else host.model_path(FOLDER, file).stat().st_mtime
+
+    @classmethod
+    def execute(
+        cls,
+        file: str,
+        fit: str,
+        scale: float,
+        offset_x: float,
+        offset_y: float,
+        image: Tensor | None = None,
+        mask: Tensor | None = None,
+    ) -> io.NodeOutput:
+        picture, name = _picture(file, image, mask)
+        placement = _placement(picture, fit).adjusted(scale, offset_x, offset_y)
+        report = "\n".join(str(finding) for finding in diagnose(picture, placement))
+        host.show_text(report or "The picture fits.", cls.hidden.unique_id)
+        placed = place(picture, placement)
+        guides = host.to_image(draw_guides(placed))
+        character = Character(torch.from_numpy(np.asarray(placed).copy()), name)
+        return io.NodeOutput(character, guides, report, ui=ui.PreviewImage(guides, cls=cls))
+
+
+def _picture(file: str, image: Tensor | None, mask: Tensor | None) -> tuple[Image.Image, str]:
+    if image is None and mask is not None:
+        raise PictureError("Load Character has a mask but no image: connect the image that the mask belongs to.")
+    if image is None and file == FROM_GRAPH:
+        raise PictureError("Load Character has no picture: connect image (and mask), or choose a file.")
+    if image is None:
+        path = host.model_path(FOLDER, file)
+        return open_picture(path), path.stem
+    if image.shape[0] != 1:
+        raise PictureError(
+            f"Load Character takes one picture; the image input has a batch of {image.shape[0]}. Pick one of them."
+        )
+    return host.picture_from_image(image, mask), "character"
+
+
+def _placement(picture: Image.Image, fit: str) -> Placement:
+    return automatic(picture) if fit == "auto" else centred_square(*picture.size)

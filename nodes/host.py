@@ -1,0 +1,152 @@
+"""The one door to ComfyUI: devices, memory, progress, interrupts, model folders, and the seams of IMAGE and MASK."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import comfy.model_management as model_management
+import comfy.utils
+import folder_paths
+import numpy as np
+import torch
+from comfy.model_patcher import ModelPatcher
+from PIL import Image
+from server import PromptServer
+from torch import Tensor, nn
+
+MODEL_FOLDER = "tha4"
+"""models/tha4, and whatever extra_model_paths.yaml lists under that name."""
+
+_PREVIEW_SIZE = 512
+_log = logging.getLogger("tha4")
+
+
+def register_model_folder() -> None:
+    """Tell ComfyUI of models/tha4."""
+    folder_paths.add_model_folder_path(MODEL_FOLDER, str(Path(folder_paths.models_dir) / MODEL_FOLDER))
+
+
+def model_files(subfolder: str, suffixes: tuple[str, ...]) -> list[str]:
+    """The files below `models/tha4/SUBFOLDER` whose names end so, sorted, as `/`-separated paths relative to it."""
+    prefix = f"{subfolder}/"
+    names = (name.replace("\\", "/") for name in folder_paths.get_filename_list(MODEL_FOLDER))
+    found = (name.removeprefix(prefix) for name in names if name.startswith(prefix))
+    return sorted((name for name in found if name.lower().endswith(suffixes)), key=str.casefold)
+
+
+def model_path(subfolder: str, name: str) -> Path:
+    """The full path of a file that `model_files` listed."""
+    return Path(folder_paths.get_full_path_or_raise(MODEL_FOLDER, f"{subfolder}/{name}"))
+
+
+def load_to_device(model: nn.Module, memory_required: int) -> torch.device:
+    """Ask ComfyUI to bring a model to the device it computes on, with room for `memory_required` bytes beside it."""
+    patcher = getattr(model, "comfy_patcher", None)
+    if patcher is None:
+        # It lives as long as the model: ComfyUI finds a model it has loaded before by its patcher.
+        patcher = ModelPatcher(
+            model, model_management.get_torch_device(), offload_device=model_management.unet_offload_device()
+        )
+        model.comfy_patcher = patcher
+    model_management.load_models_gpu([patcher], memory_required=memory_required, force_full_load=True)
+    return patcher.load_device
+
+
+def chunk_size(memory_per_item: int, device: torch.device, at_most: int) -> int:
+    """How many items of `memory_per_item` bytes to compute at once: one on the CPU, what fits elsewhere."""
+    if model_management.is_device_cpu(device):
+        return 1
+    free = model_management.get_free_memory(device)
+    return max(1, min(at_most, int(free * 0.8) // memory_per_item))
+
+
+def in_chunks(
+    count: int,
+    size: int,
+    run: Callable[[slice], Image.Image | Callable[[], Image.Image] | None],
+) -> None:
+    """Call `run` for one slice of `count` items after another, with progress, previews and interrupts.
+
+    `run` returns the preview of what it has done, or a function that makes it, or None. Where memory runs out, the
+    same items are tried again with half the chunk, down to one.
+    """
+    progress = comfy.utils.ProgressBar(count)
+    start = 0
+    while start < count:
+        model_management.throw_exception_if_processing_interrupted()
+        items = slice(start, min(start + size, count))
+        try:
+            preview = run(items)
+        except Exception as error:
+            if size == 1 or not _is_out_of_memory(error):
+                raise
+            size = max(1, size // 2)
+            _log.warning("Out of memory with %d frames at once; trying again with %d.", items.stop - items.start, size)
+            model_management.soft_empty_cache()
+            continue
+        start = items.stop
+        image = preview() if callable(preview) else preview
+        progress.update_absolute(start, count, ("JPEG", image, _PREVIEW_SIZE) if image is not None else None)
+
+
+@contextmanager
+def interruptible(model: nn.Module) -> Iterator[None]:
+    """Within it, an interrupt stops the model before its next layer instead of after its last."""
+
+    def check(*_: object) -> None:
+        model_management.throw_exception_if_processing_interrupted()
+
+    layers = (module for module in model.modules() if not any(module.children()))
+    handles = [layer.register_forward_pre_hook(check) for layer in layers]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def show_text(text: str, node_id: str | None) -> None:
+    """Show a text on a node while its graph runs and after."""
+    server = getattr(PromptServer, "instance", None)
+    if server is not None and node_id is not None:
+        server.send_progress_text(text, node_id)
+
+
+def output_device() -> torch.device:
+    """Where IMAGE and MASK tensors live between nodes."""
+    return model_management.intermediate_device()
+
+
+def picture_from_image(image: Tensor, mask: Tensor | None) -> Image.Image:
+    """One ComfyUI IMAGE `[1, H, W, 3 or 4]` and MASK `[1, h, w]` (1 = transparent) as Pillow's RGBA."""
+    rgb = image[0, ..., :3]
+    if mask is not None:
+        # Load Image gives a small mask of zeros for a picture without alpha: resized, it says the same.
+        resized = nn.functional.interpolate(mask[:1, None].float(), size=rgb.shape[:2], mode="bilinear")
+        alpha = 1 - resized[0, 0, ..., None]
+    elif image.shape[-1] == 4:
+        alpha = image[0, ..., 3:]
+    else:
+        alpha = torch.ones_like(rgb[..., :1])
+    return to_pillow(torch.cat([rgb, alpha.to(rgb)], dim=-1))
+
+
+def to_pillow(picture: Tensor) -> Image.Image:
+    """A tensor `[H, W, 3 or 4]` in 0..1 as a Pillow picture."""
+    return Image.fromarray((picture.float().clamp(0, 1) * 255).round().to(torch.uint8).cpu().numpy())
+
+
+def to_image(picture: Image.Image) -> Tensor:
+    """A Pillow picture as a ComfyUI IMAGE `[1, H, W, channels]`."""
+    return torch.from_numpy(np.asarray(picture).astype(np.float32) / 255)[None]
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    if isinstance(error, torch.cuda.OutOfMemoryError | MemoryError):
+        return True
+    # The CPU's and MPS's allocators have no exception of their own.
+    text = str(error).lower()
+    return isinstance(error, RuntimeError) and ("out of memory" in text or "can't allocate memory" in text)

@@ -1,0 +1,104 @@
+"""Load Student and Student Render."""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+
+from comfy_api.latest import io
+from torch import Tensor
+
+from ..tha4_core.pose import Poses
+from ..tha4_core.published import DESCRIPTION
+from ..tha4_core.student import Student
+from . import host, types
+from .render import background_inputs, background_tensor, image_outputs, render_images
+
+FOLDER = "students"
+_TENSORFLOW_JS = "face_morpher.json"
+_SUFFIXES = (".safetensors", DESCRIPTION, _TENSORFLOW_JS)
+_MEMORY_PER_POSE = 600 * 2**20  # bytes: the widest features of the body student, in and out
+_POSES_AT_ONCE = 16
+
+
+def students() -> dict[str, str]:
+    """The students in models/tha4/students: the name shown (a folder's, or a file's) -> the file that opens it."""
+    files = host.model_files(FOLDER, _SUFFIXES)
+    return {_shown(file): file for file in reversed(files)}
+
+
+def _shown(file: str) -> str:
+    path = PurePosixPath(file)
+    return str(path.parent) if path.name in (DESCRIPTION, _TENSORFLOW_JS) else file
+
+
+class LoadStudent(io.ComfyNode):
+    """A distilled character from models/tha4/students."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="THA4LoadStudent",
+            display_name="Load Student",
+            category=types.CATEGORY,
+            description="A distilled character from models/tha4/students: a .safetensors of this pack, a published "
+            "folder (character_model.yaml), or a folder of the web demo (face_morpher.json).",
+            inputs=[
+                io.Combo.Input(
+                    "student", options=sorted(students(), key=str.casefold), tooltip="A file or folder of that folder."
+                )
+            ],
+            outputs=[
+                types.Student.Output(display_name="student"),
+                types.Character.Output(display_name="character", tooltip="The character that it was made for."),
+            ],
+        )
+
+    @classmethod
+    def fingerprint_inputs(cls, student: str) -> float:
+        path = host.model_path(FOLDER, students()[student])
+        files = [path] if path.suffix == ".safetensors" else path.parent.iterdir()
+        return max(file.stat().st_mtime for file in files)
+
+    @classmethod
+    def execute(cls, student: str) -> io.NodeOutput:
+        path = host.model_path(FOLDER, students()[student])
+        loaded = Student.load(path.parent if path.name == _TENSORFLOW_JS else path)
+        return io.NodeOutput(loaded, loaded.character)
+
+
+class StudentRender(io.ComfyNode):
+    """A student's frames for a sequence of poses."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="THA4StudentRender",
+            display_name="Student Render",
+            category=types.CATEGORY,
+            description="Renders a distilled character in every pose of a sequence.",
+            inputs=[
+                types.Student.Input("student", tooltip="From Load Student or Distill Student."),
+                types.Poses.Input("poses", tooltip="From Pose Vector, Pose Sequence or anything that makes poses."),
+                *background_inputs(),
+            ],
+            outputs=image_outputs(),
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        student: Student,
+        poses: Poses,
+        background: str,
+        background_color: str,
+        rgba: bool,
+        background_image: Tensor | None = None,
+    ) -> io.NodeOutput:
+        behind = background_tensor(background, background_color, background_image, len(poses))
+        device = host.load_to_device(student, _MEMORY_PER_POSE)
+        chunk = host.chunk_size(_MEMORY_PER_POSE, device, _POSES_AT_ONCE)
+        with host.interruptible(student):
+            image, mask = render_images(
+                poses, lambda some: student.render(some, batch_size=len(some)), chunk, behind, rgba
+            )
+        return io.NodeOutput(image, mask)

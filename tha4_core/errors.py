@@ -17,3 +17,7 @@ class PictureError(THA4Error):
 
 class WeightsError(THA4Error):
     """Weights that cannot be read, or that do not belong to the network they are meant for."""
+
+
+class MotionError(THA4Error):
+    """A motion, a motion file or a motion script that cannot be read or makes no sense."""

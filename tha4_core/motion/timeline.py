@@ -1,0 +1,67 @@
+"""Frames and seconds: frame k of a motion is at exactly k / fps seconds."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from .. import pose
+from ..errors import MotionError
+from ..pose import Poses
+
+Array = NDArray[np.float64]
+
+MAX_FRAMES = 1_000_000
+"""Over nine hours at 30 frames per second; more is a slip of the keyboard, not a motion."""
+MAX_FPS = 1000.0
+
+
+def check_fps(fps: float) -> float:
+    """`fps` itself. Raises MotionError where it is not above 0 and at most 1000."""
+    if not 0 < fps <= MAX_FPS:
+        raise MotionError(f"fps is {fps:g}; it must be above 0 and at most {MAX_FPS:g}.")
+    return float(fps)
+
+
+def frame_times(count: int, fps: float) -> Array:
+    """The times of the first `count` frames, in seconds, float64 `[count]`."""
+    return np.arange(count, dtype=np.float64) / check_fps(fps)
+
+
+def frame_count(seconds: float, fps: float) -> int:
+    """How many frames `seconds` have at `fps`, at least 1.
+
+    Raises MotionError for a length that is negative, not finite, or over MAX_FRAMES frames long.
+    """
+    if not (math.isfinite(seconds) and seconds >= 0):
+        raise MotionError(f"The length is {seconds:g} seconds; it must be 0 or more.")
+    if seconds * check_fps(fps) > MAX_FRAMES:
+        raise MotionError(
+            f"{seconds:g} seconds at {fps:g} fps are more than {MAX_FRAMES:,} frames. Give a shorter length."
+        )
+    return max(1, round(seconds * fps))
+
+
+def to_poses(values: Array, fps: float) -> Poses:
+    """Poses from numbers `[N, 45]` of any precision; what left its range is clamped to it."""
+    return Poses(pose.limit(torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32))), check_fps(fps))
+
+
+def to_array(poses: Poses) -> Array:
+    """The numbers of poses as a float64 array `[N, 45]` of its own."""
+    return poses.values.detach().cpu().numpy().astype(np.float64)
+
+
+def interpolate(poses: Poses, times: Array) -> Array:
+    """Poses at any times in seconds `[T]`, float64 `[T, 45]`: linear between frames, constant beyond the ends."""
+    values = to_array(poses)
+    position = np.clip(np.asarray(times, dtype=np.float64) * poses.fps, 0, len(values) - 1)
+    # A time that is a frame up to rounding is that frame, so that sampling at the same rate changes nothing.
+    position = np.where(np.abs(position - np.round(position)) < 1e-6, np.round(position), position)
+    first = np.minimum(position.astype(np.int64), max(len(values) - 2, 0))
+    last = np.minimum(first + 1, len(values) - 1)
+    result: Array = values[first] + (values[last] - values[first]) * (position - first)[:, None]
+    return result

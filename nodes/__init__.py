@@ -7,9 +7,10 @@ from comfy_api.latest import ComfyExtension, io
 from . import host
 from .character import LoadCharacter
 from .pose import PoseVector
+from .sequence import PoseSequence
 from .student import LoadStudent, StudentRender
 
-NODES: list[type[io.ComfyNode]] = [LoadCharacter, LoadStudent, PoseVector, StudentRender]
+NODES: list[type[io.ComfyNode]] = [LoadCharacter, LoadStudent, PoseVector, PoseSequence, StudentRender]
 
 
 class THA4Extension(ComfyExtension):

@@ -37,6 +37,12 @@ def model_files(subfolder: str, suffixes: tuple[str, ...]) -> list[str]:
     return sorted((name for name in found if name.lower().endswith(suffixes)), key=str.casefold)
 
 
+def model_folders(subfolder: str) -> list[Path]:
+    """The folders `models/tha4/SUBFOLDER` that exist, the one of ComfyUI's own models folder first."""
+    folders = (Path(folder) / subfolder for folder in folder_paths.get_folder_paths(MODEL_FOLDER))
+    return [folder for folder in folders if folder.is_dir()]
+
+
 def model_path(subfolder: str, name: str) -> Path:
     """The full path of a file that `model_files` listed."""
     return Path(folder_paths.get_full_path_or_raise(MODEL_FOLDER, f"{subfolder}/{name}"))

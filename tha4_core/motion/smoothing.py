@@ -55,7 +55,7 @@ def savitzky_golay(poses: Poses, seconds: float = 0.25, order: int = 3) -> Poses
     if window <= order:
         return poses
     try:
-        from scipy.signal import savgol_filter  # type: ignore[import-untyped]
+        from scipy.signal import savgol_filter
     except ImportError as error:
         raise MotionError("Savitzky–Golay smoothing needs SciPy, which ComfyUI's requirements install.") from error
     return timeline.to_poses(savgol_filter(timeline.to_array(poses), window, order, axis=0), poses.fps)

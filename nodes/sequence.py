@@ -1,0 +1,91 @@
+"""Pose Sequence: motion from a small script."""
+
+from __future__ import annotations
+
+from comfy_api.latest import io
+
+from ..tha4_core.motion import expressions
+from ..tha4_core.motion.script import __doc__ as script_help
+from ..tha4_core.motion.script import render
+from ..tha4_core.pose import Poses
+from . import host, types
+
+EXPRESSION_FOLDER = "expressions"
+
+DEFAULT_SCRIPT = """\
+# time  what  strength  easing
+0.0  neutral
+0.5  head_y=0.5 neck_z=0.3 ease-in-out
+0.8  smile 0.8 ease-out
+1.2  a 0.9
+1.5  blink
+1.6  a 0.1
+2.0  look left
+2.4  head_y=-0.5 neck_z=-0.3
+2.8  laugh in 0.3
+hold 0.4
+3.6  neutral
+"""
+
+
+class PoseSequence(io.ComfyNode):
+    """A motion written as a few lines of text."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="THA4PoseSequence",
+            display_name="Pose Sequence",
+            category=types.CATEGORY,
+            description=script_help,
+            inputs=[
+                io.String.Input(
+                    "script",
+                    multiline=True,
+                    default=DEFAULT_SCRIPT,
+                    tooltip="One line a key: TIME WHAT [STRENGTH] [EASING]. WHAT is an expression (smile, look left), "
+                    "neutral, blink, key N, or parameters such as head_y=0.5.",
+                ),
+                io.Float.Input(
+                    "fps", default=24.0, min=1.0, max=240.0, step=1.0, tooltip="Frames per second of the poses."
+                ),
+                io.Float.Input(
+                    "length",
+                    default=0.0,
+                    min=0.0,
+                    max=86400.0,
+                    step=0.1,
+                    tooltip="Seconds. 0: until the script's last key.",
+                ),
+                io.Boolean.Input(
+                    "loop", default=False, tooltip="The end goes over into the start without a seam, again and again."
+                ),
+                types.Poses.Input(
+                    "keys", optional=True, tooltip='Poses that the script calls "key 1", "key 2" and so on.'
+                ),
+            ],
+            outputs=[
+                types.Poses.Output(display_name="poses"),
+                io.Float.Output(display_name="fps", tooltip="The same as the input, for whatever saves the frames."),
+                io.Int.Output(display_name="frames", tooltip="How many poses there are."),
+            ],
+        )
+
+    @classmethod
+    def fingerprint_inputs(cls, **_: object) -> float:
+        # The script can name expressions of the user's own, which change beside it.
+        files = (file for folder in host.model_folders(EXPRESSION_FOLDER) for file in folder.glob("*.json"))
+        return max((file.stat().st_mtime for file in files), default=0.0)
+
+    @classmethod
+    def execute(cls, script: str, fps: float, length: float, loop: bool, keys: Poses | None = None) -> io.NodeOutput:
+        poses = render(script, fps, poses=keys, known=known_expressions(), length=length or None, loop=loop)
+        return io.NodeOutput(poses, fps, len(poses))
+
+
+def known_expressions() -> expressions.Library:
+    """The built-in expressions and the user's own in models/tha4/expressions, which may replace them."""
+    known = dict(expressions.built_in())
+    for folder in host.model_folders(EXPRESSION_FOLDER):
+        known.update(expressions.library(folder))
+    return known

@@ -1,0 +1,29 @@
+"""Where the reference data lies, and what happens where it does not."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+REFERENCE = Path(os.environ.get("THA4_REFERENCE", REPOSITORY.parent / "shared")).resolve()
+
+
+@pytest.fixture(scope="session")
+def golden() -> Path:
+    """The folder of golden outputs. Set THA4_REFERENCE to the folder that holds it."""
+    return _needed(REFERENCE / "golden")
+
+
+@pytest.fixture(scope="session")
+def lambda_00() -> Path:
+    """The folder of a published character with its student."""
+    return _needed(REFERENCE / "reference" / "lambda_00")
+
+
+def _needed(folder: Path) -> Path:
+    if not folder.is_dir():
+        pytest.skip(f"REFERENCE DATA IS MISSING: {folder} (set THA4_REFERENCE)")
+    return folder

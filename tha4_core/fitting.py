@@ -100,18 +100,14 @@ def place(picture: Image.Image, placement: Placement) -> Image.Image:
 
 def find_head(alpha: NDArray[np.uint8]) -> Head | None:
     """The head of the figure whose alpha is `[H, W]`, from its silhouette: top, neck, width. None without a figure."""
-    step = max(1, round(max(alpha.shape) / _ANALYSED_SIZE))
-    mask = _largest_figure(alpha[::step, ::step] >= _VISIBLE)
-    widths = mask.sum(axis=1)
-    rows = np.flatnonzero(widths)
+    rows, columns = (np.flatnonzero((alpha >= _VISIBLE).any(axis=axis)) for axis in (1, 0))
     if rows.size == 0:
         return None
-    top = int(rows[0])
-    neck = _find_neck(widths, top)
-    bottom = _guess_chin(widths, top) if neck is None else neck
-    columns = np.flatnonzero(mask[top:bottom].any(axis=0))
-    centre = float(columns[0] + columns[-1] + 1) / 2
-    return Head(centre * step, (top + bottom) / 2 * step, float(bottom - top) * step, neck is not None)
+    height, width = rows[-1] + 1 - rows[0], columns[-1] + 1 - columns[0]
+    step = max(1, round(max(height, width) / _ANALYSED_SIZE))
+    figure = alpha[rows[0] : rows[-1] + 1 : step, columns[0] : columns[-1] + 1 : step] >= _VISIBLE
+    head = _head_of(_largest_figure(figure))
+    return Head(columns[0] + head.x * step, rows[0] + head.y * step, head.size * step, head.neck_seen)
 
 
 def draw_guides(picture: Image.Image) -> Image.Image:
@@ -131,14 +127,23 @@ def _moved(head: Head, placement: Placement) -> Head:
     return Head(head.x * scale + placement.x, head.y * scale + placement.y, head.size * scale, head.neck_seen)
 
 
+def _head_of(mask: NDArray[np.bool_]) -> Head:
+    widths = mask.sum(axis=1)
+    top = int(np.flatnonzero(widths)[0])
+    neck = _find_neck(widths, top)
+    bottom = _guess_chin(widths, top) if neck is None else neck
+    columns = np.flatnonzero(mask[top:bottom].any(axis=0))
+    return Head((columns[0] + columns[-1] + 1) / 2, (top + bottom) / 2, float(bottom - top), neck is not None)
+
+
 def _largest_figure(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """The largest connected part of a mask, without strands as thin as a tuft of hair."""
+    """The largest connected part of a mask, without strands as thin as a tuft of hair unless there is nothing else."""
     from scipy import ndimage
 
     body = ndimage.binary_opening(mask, iterations=max(1, round(_STRAND * max(mask.shape) / 2)))
-    labels, count = ndimage.label(body)
+    labels, _ = ndimage.label(body if body.any() else mask)
     largest: NDArray[np.bool_] = labels == 1 + np.argmax(np.bincount(labels.ravel())[1:])
-    return largest if count else body
+    return largest
 
 
 def _find_neck(widths: NDArray[np.int64], top: int) -> int | None:

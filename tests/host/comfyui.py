@@ -82,6 +82,8 @@ class ComfyUI:
             session.ws_connect(f"{self.address}/ws?clientId={client}", max_msg_size=0) as socket_,
         ):
             answer = await asyncio.to_thread(self.post, "/prompt", {"prompt": prompt, "client_id": client})
+            if answer["node_errors"]:  # the server runs whatever part of the graph is right
+                raise RuntimeError(f"ComfyUI refused a part of the prompt: {answer['node_errors']}")
             run = Run(answer["prompt_id"])
             async for message in socket_:
                 if message.type == aiohttp.WSMsgType.BINARY:

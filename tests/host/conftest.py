@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -29,7 +30,7 @@ def base(tmp_path_factory: pytest.TempPathFactory, lambda_00: Path) -> Path:
     base = tmp_path_factory.mktemp("comfyui")
     prepare_base(base)
     (base / "models" / "tha4" / "students" / "lambda_00").symlink_to(lambda_00)
-    (base / "input" / "lambda_00.png").symlink_to(lambda_00 / "character.png")
+    shutil.copyfile(lambda_00 / "character.png", base / "input" / "lambda_00.png")
     return base
 
 

@@ -17,3 +17,11 @@ class PictureError(THA4Error):
 
 class WeightsError(THA4Error):
     """Weights that cannot be read, or that do not belong to the network they are meant for."""
+
+
+class MissingWeightsError(WeightsError):
+    """Weights that are in none of the folders where they belong. The message says how to get them."""
+
+
+class DownloadError(THA4Error):
+    """A download that failed. Whatever was there before is still there; the message says how to go on."""

@@ -24,10 +24,10 @@ def list_members(archive: Path) -> dict[PurePosixPath, int]:
         with zipfile.ZipFile(archive) as opened:
             members = {PurePosixPath(info.filename): info.file_size for info in opened.infolist() if not info.is_dir()}
     except (zipfile.BadZipFile, OSError, ValueError) as error:
-        raise WeightsError(f"{archive.name}: not a whole ZIP archive ({error}){_web_page(archive)}.") from error
+        raise WeightsError(f"{_title(archive)}: not a whole ZIP archive ({error}){_web_page(archive)}.") from error
     for member in members:
         if member.is_absolute() or ".." in member.parts or "\\" in str(member) or ":" in str(member):
-            raise WeightsError(f"{archive.name}: refused, because it holds a file that points outside it: {member}.")
+            raise WeightsError(f"{_title(archive)}: refused, because it holds a file that points outside it: {member}.")
     return members
 
 
@@ -40,7 +40,11 @@ def extract_member(archive: Path, member: PurePosixPath, out: Path, meter: Meter
                 meter.done += len(block)
                 meter.tick()
     except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError, KeyError) as error:
-        raise WeightsError(f"{member.name} in {archive.name}: cannot be unpacked ({error}).") from error
+        raise WeightsError(f"{member.name} in {_title(archive)}: cannot be unpacked ({error}).") from error
+
+
+def _title(archive: Path) -> str:
+    return archive.name.removesuffix(".part")
 
 
 def _web_page(archive: Path) -> str:

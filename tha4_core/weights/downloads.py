@@ -145,7 +145,7 @@ def safe_path(name: str) -> PurePosixPath:
     """A relative path from a workflow or a repository. Raises DownloadError where it could lead elsewhere."""
     path = PurePosixPath(name)
     wrong = set(name) & set('\\:*?"<>|') or any(ord(letter) < 32 for letter in name)
-    if not path.parts or path.is_absolute() or wrong or any(part.startswith(".") for part in name.split("/")):
+    if not path.parts or path.is_absolute() or wrong or any(not part or part[0] == "." for part in name.split("/")):
         raise DownloadError(
             f"{name!r}: refused as the name of a file; it must be a plain path such as folder/name.png."
         )

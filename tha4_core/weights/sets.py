@@ -11,6 +11,7 @@ import logging
 import math
 import os
 import shutil
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
@@ -181,17 +182,24 @@ def _missing(folders: Sequence[Path], publication: Publication) -> str:
     names = [path.stem for folder in folders for path in _weights_in(folder)]
     missing = [name for name in publication.networks if name not in names]
     return (
-        f"{publication.title}: {', '.join(missing) or 'files'} not found in {', '.join(map(str, folders))}. "
+        f"{publication.title}: {', '.join(missing) or 'five files in one folder'} not found in "
+        f"{', '.join(map(str, folders))}. "
         f"Switch auto_download on to fetch them, or name a hub repository that has them. {by_hand(publication, home)}"
     )
 
 
 def _one_of_each(paths: Sequence[AnyPath], networks: Sequence[str]) -> dict[str, AnyPath]:
-    for suffixes in ((".safetensors",), (".pt",), (".safetensors", ".pt")):
-        wanted = {path: path.stem for path in paths if path.suffix in suffixes and path.stem in networks}
-        if sorted(wanted.values()) == sorted(networks):
-            return {name: path for path, name in wanted.items()}
+    safetensors, pt = (_unique(paths, networks, suffix) for suffix in (".safetensors", ".pt"))
+    for found in (safetensors, pt, {**pt, **safetensors}):
+        if found.keys() == set(networks):
+            return found
     return {}
+
+
+def _unique(paths: Sequence[AnyPath], networks: Sequence[str], suffix: str) -> dict[str, AnyPath]:
+    wanted = [path for path in paths if path.suffix == suffix and path.stem in networks]
+    counts = Counter(path.stem for path in wanted)
+    return {path.stem: path for path in wanted if counts[path.stem] == 1}
 
 
 def _weights_in(folder: Path) -> list[Path]:

@@ -81,28 +81,27 @@ class Meter:
 
     def __init__(self, progress: Progress, text: str = "", total: int | None = None) -> None:
         self._progress = progress
-        self._said = -PULSE
         self.begin(text, total)
 
     def begin(self, text: str, total: int | None = None) -> None:
         """Start a stage of the work and say so at once."""
         self.text, self.total, self.done = text, total, 0
         self.restart_clock()
-        self._say(time.monotonic())
 
     def restart_clock(self) -> None:
-        """Measure the rate from here: what an earlier attempt fetched was not fetched now."""
+        """Measure the rate from here, for what was there before was not fetched now, and report."""
         self._start, self._done_at_start = time.monotonic(), self.done
+        self.report()
 
     def tick(self) -> None:
         """Report if it is time to."""
-        now = time.monotonic()
-        if now - self._said >= PULSE:
-            self._say(now)
+        if time.monotonic() - self._said >= PULSE:
+            self.report()
 
-    def _say(self, now: float) -> None:
-        self._said = now
-        rate = max(self.done - self._done_at_start, 0) / max(now - self._start, PULSE)
+    def report(self) -> None:
+        """Report now."""
+        self._said = time.monotonic()
+        rate = max(self.done - self._done_at_start, 0) / max(self._said - self._start, PULSE)
         self._progress(self.done, self.total, rate, self.text)
 
 
@@ -117,6 +116,7 @@ def fetch(remote: Remote, part: Path, meter: Meter, patience: Patience, spare: i
         lambda: _fetch_once(remote, part, meter, patience, spare, offset), patience, meter, lambda: _size(part)
     )
     meter.done = offset + _size(part)
+    meter.report()
     if remote.sha256 is not None and (found := sha256_of(part, meter)) != remote.sha256:
         discard(part)
         raise DownloadError(
@@ -142,7 +142,7 @@ def persistently(action: Callable[[], T], patience: Patience, meter: Meter, had:
 def in_background(
     items: Generator[T, None, None], tick: Callable[[], None], timeout: float
 ) -> Generator[T, None, None]:
-    """The items, awaited in another thread while `tick` is called here. Raises TryAgainError after `timeout` seconds."""
+    """The items, awaited in another thread while `tick` is called here. Raises TryAgainError after `timeout` s."""
     executor = ThreadPoolExecutor(1, "tha4-download")
     end = object()
     try:
@@ -194,10 +194,10 @@ def discard(part: Path) -> None:
 
 
 def _fetch_once(remote: Remote, part: Path, meter: Meter, patience: Patience, spare: int, offset: int) -> None:
+    if _is_whole(remote, part):
+        return
     headers = _resume(remote, part)
     meter.done = offset + _size(part)
-    if _is_whole(part):
-        return
     response = _open(remote, headers, meter, patience)
     had = _accept(remote, part, response, headers)
     total = _total(response, had)
@@ -229,8 +229,9 @@ def _resume(remote: Remote, part: Path) -> dict[str, str]:
     return {"Range": f"bytes={had}-", **({"If-Range": str(validator)} if validator else {})}
 
 
-def _is_whole(part: Path) -> bool:
-    return part.is_file() and read_json(_notes(part)).get("total") == _size(part)
+def _is_whole(remote: Remote, part: Path) -> bool:
+    notes = read_json(_notes(part))
+    return part.is_file() and notes.get("url") == remote.url and notes.get("total") == _size(part)
 
 
 def _open(remote: Remote, headers: Mapping[str, str], meter: Meter, patience: Patience) -> Response:

@@ -432,6 +432,7 @@ def test_two_threads_at_once_fetch_once(folder: Path, server: Server) -> None:
     assert len(server.sent(ZIP)) == 1
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="a process that dies at a chosen step is made by fork")
 def test_a_crash_at_any_step_leaves_the_old_or_the_new_set(folder: Path, server: Server) -> None:
     """The process dies, without any clean-up, before its n-th change of the file system, for every n."""
     code = """
@@ -485,6 +486,7 @@ def test_an_interrupt_at_any_report_leaves_the_old_or_the_new_set(folder: Path, 
     assert whole_set(folder) == NEW
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no limit on file sizes")
 def test_a_limit_on_file_sizes_is_a_full_disk_too(folder: Path, server: Server) -> None:
     code = """
 import resource

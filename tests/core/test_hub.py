@@ -298,7 +298,7 @@ def test_a_wrong_new_file_does_not_replace_the_old_one(server: Server, tmp_path:
 
 
 def test_a_file_that_the_repository_does_not_have(server: Server, tmp_path: Path) -> None:
-    with pytest.raises(DownloadError, match=r"it has no file mora.png at 'main'.*somebody--students"):
+    with pytest.raises(DownloadError, match=r"it has no file mora.png at 'main'.*By hand: .*/somebody--students/mora"):
         one(server, tmp_path, "mora.png")
 
 

@@ -20,6 +20,8 @@ from tha4_core.weights.downloads import fetch_teacher_from_hub
 from tha4_core.weights.pack import pack
 from tha4_core.weights.sets import THA4_TEACHER, convert_teacher_files, find_teacher_files, match_files
 
+PLACES = ('".."', '"."', '""', '"/"', '"../given"', "3", "null")
+
 
 def put(folder: Path, seed: int, suffix: str = "pt", networks: tuple[str, ...] = NETWORKS) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
@@ -120,14 +122,17 @@ def test_a_damaged_note_is_no_note(tmp_path: Path) -> None:
     assert find_teacher_files([tmp_path / "teacher"]) == files
     (tmp_path / "teacher" / "teacher.json").write_text('{"folder": ')
     assert holds(find_teacher_files([tmp_path / "teacher"]), NEW)
+    facts = '"files": {' + ", ".join(f'"{network}": {{"size": 1}}' for network in NETWORKS) + "}"
     for hostile in (
-        '{"folder": "../given", "files": {}}',
         "[]",
-        '{"folder": 3, "files": 4}',
-        '{"files": {"upscaler": 1}}',
+        '{"files": {"upscaler": 1}, "archives": [1]}',
+        *(f'{{"folder": {at}, {facts}}}' for at in PLACES),
     ):
         (tmp_path / "teacher" / "teacher.json").write_text(hostile)
         assert holds(find_teacher_files([tmp_path / "teacher"]), NEW)
+        os.utime(given / "upscaler.pt")
+        assert holds(convert_teacher_files(find_teacher_files([given]), tmp_path / "teacher", SHAPES), NEW)
+        assert find_teacher_files([given])
 
 
 def test_a_fetched_file_of_another_size_is_not_used(tmp_path: Path) -> None:

@@ -14,9 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
 from ..errors import DownloadError, WeightsError
-from . import read_state_dict
 from .archive import extract_member, list_members
-from .files import locked, read_json, staging, write_json
+from .files import locked, read_json, size_of, staging, write_json
 from .hub import list_repository
 from .sets import (
     MANIFEST,
@@ -30,7 +29,9 @@ from .sets import (
     land,
     match_files,
     network_size,
+    read_archives,
     read_landed,
+    read_named,
 )
 from .transfer import USUAL, Meter, Patience, Progress, Remote, discard, fetch, host, sha256_of, silent
 
@@ -55,18 +56,23 @@ def fetch_teacher_from_archive(
     """
     url = url or publication.link
     meter = Meter(progress, "Waiting for another download to end")
-    with _explained(publication, folder), locked(folder, meter.tick):
+    with _explained(folder, by_hand(publication, folder)), locked(folder, meter.tick):
         landed = read_landed(folder, publication.networks)
         if landed and landed.source == url:
             return landed.files
         name = PurePosixPath(url.split("?")[0]).name
-        remote = Remote(url, name, sha256=sha256 or _recorded(folder, url), sha256_from=_sha256_from(sha256, folder))
+        remote = Remote(
+            url,
+            name,
+            sha256=sha256 or read_archives(folder).get(url, {}).get("sha256"),
+            sha256_from=_sha256_from(sha256, folder),
+        )
         part = _parts(folder) / f"{remote.name}.part"
         _announce(meter, publication, remote.name, host(url))
         fetch(remote, part, meter, patience, _room_to_convert(shapes))
         with _discarded_if_wrong(part):
             meter.begin(f"Checking {remote.name}")
-            facts = {url: {"size": part.stat().st_size, "sha256": sha256_of(part, meter)}}
+            facts = {url: {"size": size_of(part), "sha256": sha256_of(part, meter)}}
             files = _land_archive(folder, part, shapes, publication, url, facts, meter)
         shutil.rmtree(folder / PARTS, ignore_errors=True)
         return files
@@ -92,7 +98,7 @@ def fetch_teacher_from_hub(
     """
     meter = Meter(progress, "Waiting for another download to end")
     source = "/".join(filter(None, ("hub:", repo_id, within))) + f"@{revision}"
-    with _explained(publication, folder), locked(folder, meter.tick):
+    with _explained(folder, by_hand(publication, folder)), locked(folder, meter.tick):
         landed = read_landed(folder, publication.networks)
         if landed and landed.source == source:
             return landed.files
@@ -125,15 +131,16 @@ def fetch_hub_file(
     home = folder / repo_id.replace("/", "--")
     path = home / safe_path(filename)
     safe_path(repo_id)
+    address = f"{endpoint or 'https://huggingface.co'}/{repo_id}/blob/{revision}/{filename}"
     meter = Meter(progress, f"Waiting for another download of {filename} to end")
-    with locked(home, meter.tick):
+    with _explained(home, f"By hand: download {address} and put it at {path}."), locked(home, meter.tick):
         if _is_good(path, revision, meter):
             return path
         meter.begin(f"Asking the hub for {filename} of {repo_id}")
         commit, listing = list_repository(repo_id, revision, endpoint, token, meter, patience)
         remote = listing.get(PurePosixPath(filename))
         if remote is None:
-            raise DownloadError(f"{repo_id}: it has no file {filename} at {revision!r}. It belongs in {home}.")
+            raise DownloadError(f"{repo_id}: it has no file {filename} at {revision!r}.")
         part = _parts(home) / f"{path.name}.part"
         meter.begin(f"Fetching {filename} of {repo_id}", remote.size)
         fetch(remote, part, meter, patience)
@@ -173,7 +180,7 @@ def _fetch_all(
     chosen: Mapping[str, Remote], folder: Path, meter: Meter, patience: Patience, spare: int
 ) -> dict[str, Path]:
     parts = {network: folder / f"{PurePosixPath(remote.name).name}.part" for network, remote in chosen.items()}
-    left = {network: (remote.size or 0) - _size(parts[network]) for network, remote in chosen.items()}
+    left = {network: (remote.size or 0) - size_of(parts[network]) for network, remote in chosen.items()}
     for network, remote in chosen.items():
         del left[network]
         fetch(remote, parts[network], meter, patience, spare + sum(left.values()))
@@ -234,21 +241,13 @@ def _land_file(part: Path, path: Path, home: Path, record: dict[str, str], sourc
     with staging(home) as stage, _discarded_if_wrong(part):
         staged = stage / path.name
         os.replace(part, staged)
-        _check_readable(staged, source)
-        facts = {**record, "size": staged.stat().st_size, "sha256": sha256_of(staged, meter)}
+        if path.suffix in (".safetensors", ".pt"):
+            read_named(staged, source)
+        facts = {**record, "size": size_of(staged), "sha256": sha256_of(staged, meter)}
         path.parent.mkdir(parents=True, exist_ok=True)
         os.replace(staged, path)
         write_json(_record(path), facts)
         discard(part)
-
-
-def _check_readable(path: Path, source: str) -> None:
-    if path.suffix not in (".safetensors", ".pt"):
-        return
-    try:
-        read_state_dict(path)
-    except WeightsError as error:
-        raise WeightsError(str(error).replace(str(path), source)) from error
 
 
 def _is_good(path: Path, revision: str, meter: Meter) -> bool:
@@ -257,18 +256,13 @@ def _is_good(path: Path, revision: str, meter: Meter) -> bool:
     record = read_json(_record(path))
     if not record:
         return True
-    if revision not in (record.get("revision"), record.get("commit")) or path.stat().st_size != record.get("size"):
+    if revision not in (record.get("revision"), record.get("commit")) or size_of(path) != record.get("size"):
         return False
     return sha256_of(path, meter) == record.get("sha256")
 
 
 def _record(path: Path) -> Path:
     return path.with_name(f".{path.name}.json")
-
-
-def _recorded(folder: Path, url: str) -> str | None:
-    archives = read_json(folder / MANIFEST).get("archives", {})
-    return archives.get(url, {}).get("sha256") if isinstance(archives, dict) else None
 
 
 def _sha256_from(given: str | None, folder: Path) -> str:
@@ -279,10 +273,6 @@ def _parts(folder: Path) -> Path:
     parts = folder / PARTS
     parts.mkdir(exist_ok=True)
     return parts
-
-
-def _size(path: Path) -> int:
-    return path.stat().st_size if path.is_file() else 0
 
 
 def _room_to_convert(shapes: Shapes) -> int:
@@ -315,10 +305,10 @@ def _discarded_if_wrong(part: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _explained(publication: Publication, folder: Path) -> Iterator[None]:
+def _explained(place: Path, advice: str) -> Iterator[None]:
     """Add to errors that nothing was replaced, and how to get the files by hand."""
     try:
         yield
     except (DownloadError, WeightsError) as error:
         kind = DownloadError if isinstance(error, DownloadError) else WeightsError
-        raise kind(f"{error} What was in {folder} is as it was. {by_hand(publication, folder)}") from error
+        raise kind(f"{error} What was in {place} is as it was. {advice}") from error

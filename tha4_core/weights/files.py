@@ -20,7 +20,8 @@ STAGING = ".staging-"
 def locked(folder: Path, tick: Callable[[], None]) -> Iterator[None]:
     """Hold the one lock of a folder, which is made where it is missing; `tick` is called while another holds it.
 
-    The operating system frees the lock of a process that dies. Raises DownloadError where nothing can be written.
+    The operating system frees the lock of a process that dies. Raises DownloadError where nothing can be written, in
+    the body too: a full disk can show itself at any step.
     """
     from filelock import FileLock, Timeout
 
@@ -36,6 +37,8 @@ def locked(folder: Path, tick: Callable[[], None]) -> Iterator[None]:
         raise DownloadError(f"{folder}: this folder cannot be written to ({error.strerror}).") from error
     try:
         yield
+    except OSError as error:
+        raise DownloadError(f"{folder}: cannot be written to ({error.strerror or error}). Nothing changed.") from error
     finally:
         lock.release()
 
@@ -47,11 +50,15 @@ def staging(folder: Path) -> Iterator[Path]:
         shutil.rmtree(left, ignore_errors=True)
     stage = Path(tempfile.mkdtemp(prefix=STAGING, dir=folder))
     try:
+        stage.chmod(0o755)
         yield stage
-    except OSError as error:
-        raise DownloadError(f"{folder}: cannot be written to ({error.strerror or error}). Nothing changed.") from error
     finally:
         shutil.rmtree(stage, ignore_errors=True)
+
+
+def size_of(path: Path) -> int:
+    """The bytes of a file; 0 where there is none."""
+    return path.stat().st_size if path.is_file() else 0
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import math
 import os
+import re
 import shutil
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,8 +21,8 @@ from typing import Any, TypeVar
 from safetensors import SafetensorError
 
 from ..errors import DownloadError, MissingWeightsError, WeightsError
-from . import check_state_dict, read_state_dict, write_safetensors
-from .files import locked, read_json, staging, write_json
+from . import StateDict, check_state_dict, read_state_dict, write_safetensors
+from .files import locked, read_json, size_of, staging, write_json
 from .transfer import Meter, Progress, check_room, megabytes, sha256_of, silent
 
 logger = logging.getLogger(__name__)
@@ -55,11 +56,10 @@ THA4_TEACHER = Publication(
 
 @dataclass(frozen=True)
 class Landed:
-    """A set that was fetched or converted: its files, where it is from, and sizes and sha256 of downloads (by URL)."""
+    """A set that was fetched or converted: its files, and where it is from."""
 
     files: Files
     source: str
-    archives: dict[str, dict[str, Any]]
 
 
 def match_files(paths: Iterable[AnyPath], networks: Sequence[str], within: str = "") -> dict[str, AnyPath]:
@@ -118,10 +118,7 @@ def convert_file(
 
     `notes` become the metadata of the file (its licence, say). Raises WeightsError.
     """
-    try:
-        state_dict = read_state_dict(path)
-    except WeightsError as error:
-        raise WeightsError(str(error).replace(str(path), source)) from error
+    state_dict = read_named(path, source)
     check_state_dict(state_dict, shapes, source)
     own = {key: value.clone() for key, value in state_dict.items()}  # .safetensors knows no shared storages
     try:
@@ -130,6 +127,14 @@ def convert_file(
         raise DownloadError(
             f"{out.parent.parent}: cannot be written to ({error}). Free some space, try again."
         ) from error
+
+
+def read_named(path: Path, source: str) -> StateDict:
+    """`read_state_dict` of a temporary file, named `source` in errors."""
+    try:
+        return read_state_dict(path)
+    except WeightsError as error:
+        raise WeightsError(str(error).replace(str(path), source)) from error
 
 
 def converted_size(shapes: Shapes) -> int:
@@ -144,29 +149,34 @@ def network_size(shapes: Mapping[str, tuple[int, ...]]) -> int:
 
 def land(folder: Path, stage: Path, source: str, archives: dict[str, dict[str, Any]], meter: Meter) -> Files:
     """Make the five files in `stage` the set of `folder` (which is locked) and remove the set that they replace."""
-    old = read_json(folder / MANIFEST)
+    old = _own_folder(folder)
+    archives = {**read_archives(folder), **archives}
     meter.begin("Recording sizes and checksums")
     files = {path.stem: _facts(path, meter) for path in sorted(stage.glob("*.safetensors"))}
-    name = f"set-{stage.name.rpartition('-')[2]}"
-    os.rename(stage, folder / name)
-    archives = {**old.get("archives", {}), **archives}
-    write_json(folder / MANIFEST, {"folder": name, "source": source, "files": files, "archives": archives})
-    if old.get("folder"):
-        shutil.rmtree(folder / Path(str(old["folder"])).name, ignore_errors=True)
-    logger.info("%s: the weights are in place (from %s).", folder / name, source)
-    return {network: folder / name / f"{network}.safetensors" for network in files}
+    home = folder / f"set-{stage.name.rpartition('-')[2]}"
+    os.rename(stage, home)
+    write_json(folder / MANIFEST, {"folder": home.name, "source": source, "files": files, "archives": archives})
+    if old:
+        shutil.rmtree(old, ignore_errors=True)
+    logger.info("%s: the weights are in place (from %s).", home, source)
+    return {network: home / f"{network}.safetensors" for network in files}
 
 
 def read_landed(folder: Path, networks: Sequence[str]) -> Landed | None:
     """The set that `teacher.json` in a folder names; None where there is none or one of its files is not whole."""
-    manifest = read_json(folder / MANIFEST)
-    home, facts = folder / Path(str(manifest.get("folder", ""))).name, manifest.get("files")
-    if not isinstance(facts, dict) or not set(networks) <= set(facts):
+    manifest, home = read_json(folder / MANIFEST), _own_folder(folder)
+    facts = _objects(manifest.get("files"))
+    if home is None or not set(networks) <= set(facts):
         return None
     files = {network: home / f"{network}.safetensors" for network in networks}
-    if any(not path.is_file() or path.stat().st_size != facts[name].get("size") for name, path in files.items()):
+    if any(not path.is_file() or size_of(path) != facts[name].get("size") for name, path in files.items()):
         return None
-    return Landed(files, str(manifest.get("source")), manifest.get("archives", {}))
+    return Landed(files, str(manifest.get("source")))
+
+
+def read_archives(folder: Path) -> dict[str, dict[str, Any]]:
+    """The size and sha256 of each archive (by its address) when it was first downloaded into a folder."""
+    return _objects(read_json(folder / MANIFEST).get("archives"))
 
 
 def by_hand(publication: Publication, folder: Path) -> str:
@@ -227,5 +237,15 @@ def _origin(files: Files) -> str:
     return "; ".join(f"{files[name].resolve()} {stat.st_size} {stat.st_mtime_ns}" for name, stat in stats.items())
 
 
+def _own_folder(folder: Path) -> Path | None:
+    """The folder that `teacher.json` names, where it has a name that we give: it is removed when another set lands."""
+    name = read_json(folder / MANIFEST).get("folder")
+    return folder / name if isinstance(name, str) and re.fullmatch(r"set-\w+", name) else None
+
+
+def _objects(found: object) -> dict[str, dict[str, Any]]:
+    return {key: value for key, value in found.items() if isinstance(value, dict)} if isinstance(found, dict) else {}
+
+
 def _facts(path: Path, meter: Meter) -> dict[str, Any]:
-    return {"size": path.stat().st_size, "sha256": sha256_of(path, meter)}
+    return {"size": size_of(path), "sha256": sha256_of(path, meter)}

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from ..errors import DownloadError
-from .files import read_json, write_json
+from .files import read_json, size_of, write_json
 
 if TYPE_CHECKING:
     from requests import Response
@@ -54,7 +54,7 @@ USUAL = Patience()
 class Remote:
     """A file on a server: its address, its name in messages, and its size (bytes) and sha256 where known.
 
-    `sha256_from` ends the sentence "… instead of that which …" and says where the sha256 is known from.
+    `sha256_from` ends the sentence "its sha256 is X instead of Y, which …": where the right one is known from.
     """
 
     url: str
@@ -113,9 +113,9 @@ def fetch(remote: Remote, part: Path, meter: Meter, patience: Patience, spare: i
     """
     offset = meter.done
     persistently(
-        lambda: _fetch_once(remote, part, meter, patience, spare, offset), patience, meter, lambda: _size(part)
+        lambda: _fetch_once(remote, part, meter, patience, spare, offset), patience, meter, lambda: size_of(part)
     )
-    meter.done = offset + _size(part)
+    meter.done = offset + size_of(part)
     meter.report()
     if remote.sha256 is not None and (found := sha256_of(part, meter)) != remote.sha256:
         discard(part)
@@ -197,7 +197,7 @@ def _fetch_once(remote: Remote, part: Path, meter: Meter, patience: Patience, sp
     if _is_whole(remote, part):
         return
     headers = _resume(remote, part)
-    meter.done = offset + _size(part)
+    meter.done = offset + size_of(part)
     response = _open(remote, headers, meter, patience)
     had = _accept(remote, part, response, headers)
     total = _total(response, had)
@@ -210,9 +210,9 @@ def _fetch_once(remote: Remote, part: Path, meter: Meter, patience: Patience, sp
     meter.restart_clock()
     with closing(in_background(_chunks(response, remote.name), meter.tick, patience.timeout)) as chunks:
         _append(part, had, chunks, meter)
-    if total is not None and _size(part) != total:
-        raise TryAgainError(f"{remote.name}: the connection ended after {_size(part)} of {total} bytes.")
-    _note(remote, part, response, _size(part))
+    if total is not None and size_of(part) != total:
+        raise TryAgainError(f"{remote.name}: the connection ended after {size_of(part)} of {total} bytes.")
+    _note(remote, part, response, size_of(part))
 
 
 def _note(remote: Remote, part: Path, response: Response, total: int | None) -> None:
@@ -222,7 +222,7 @@ def _note(remote: Remote, part: Path, response: Response, total: int | None) -> 
 def _resume(remote: Remote, part: Path) -> dict[str, str]:
     """The headers that ask for the rest of the file. A part that cannot be known to belong to the same file goes."""
     notes = read_json(_notes(part))
-    had, validator = _size(part), notes.get("validator")
+    had, validator = size_of(part), notes.get("validator")
     if notes.get("url") != remote.url or not had or not (validator or remote.sha256):
         discard(part)
         return {}
@@ -231,7 +231,7 @@ def _resume(remote: Remote, part: Path) -> dict[str, str]:
 
 def _is_whole(remote: Remote, part: Path) -> bool:
     notes = read_json(_notes(part))
-    return part.is_file() and notes.get("url") == remote.url and notes.get("total") == _size(part)
+    return part.is_file() and notes.get("url") == remote.url and notes.get("total") == size_of(part)
 
 
 def _open(remote: Remote, headers: Mapping[str, str], meter: Meter, patience: Patience) -> Response:
@@ -252,8 +252,8 @@ def _open(remote: Remote, headers: Mapping[str, str], meter: Meter, patience: Pa
 def _accept(remote: Remote, part: Path, response: Response, asked: Mapping[str, str]) -> int:
     """How many bytes of the part file stay, by what the server answered. Raises DownloadError where it refuses."""
     status, server = response.status_code, host(response.url)
-    if status == 206 and asked and response.headers.get("Content-Range", "").startswith(f"bytes {_size(part)}-"):
-        return _size(part)
+    if status == 206 and asked and response.headers.get("Content-Range", "").startswith(f"bytes {size_of(part)}-"):
+        return size_of(part)
     if status in (206, 416):
         discard(part)
         raise TryAgainError(f"{remote.name}: {server} has no such part of the file.")
@@ -330,10 +330,6 @@ def host(url: str) -> str:
 
 def _reason(error: Exception) -> str:
     return type(error).__name__
-
-
-def _size(path: Path) -> int:
-    return path.stat().st_size if path.is_file() else 0
 
 
 def _notes(part: Path) -> Path:

@@ -21,3 +21,11 @@ class WeightsError(THA4Error):
 
 class MotionError(THA4Error):
     """A motion, a motion file or a motion script that cannot be read or makes no sense."""
+
+
+class MissingWeightsError(WeightsError):
+    """Weights that are in none of the folders where they belong. The message says how to get them."""
+
+
+class DownloadError(THA4Error):
+    """A download that failed. Whatever was there before is still there; the message says how to go on."""

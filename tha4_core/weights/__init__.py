@@ -1,4 +1,7 @@
-"""Files of weights: read them safely, check them against a network, write them whole or not at all."""
+"""Files of weights: read them safely, check them against a network, write them whole or not at all.
+
+`sets` finds and converts the files of a teacher, `downloads` fetches them, `pack` makes a folder for the hub.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ import torch
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from .errors import WeightsError
+from ..errors import WeightsError
 
 StateDict = dict[str, Tensor]
 

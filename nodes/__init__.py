@@ -9,8 +9,17 @@ from .character import LoadCharacter
 from .pose import PoseVector
 from .sequence import PoseSequence
 from .student import LoadStudent, StudentRender
+from .teacher import LoadTeacher, TeacherRender
 
-NODES: list[type[io.ComfyNode]] = [LoadCharacter, LoadStudent, PoseVector, PoseSequence, StudentRender]
+NODES: list[type[io.ComfyNode]] = [
+    LoadCharacter,
+    LoadTeacher,
+    LoadStudent,
+    PoseVector,
+    PoseSequence,
+    TeacherRender,
+    StudentRender,
+]
 
 
 class THA4Extension(ComfyExtension):

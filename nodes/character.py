@@ -13,6 +13,7 @@ from ..tha4_core.diagnosis import diagnose
 from ..tha4_core.errors import PictureError
 from ..tha4_core.fitting import Placement, automatic, centred_square, draw_guides, place
 from . import host, types
+from .hub import FROM_HUB, hub_file, hub_inputs
 
 FOLDER = "characters"
 FROM_GRAPH = "from the image input"
@@ -32,8 +33,9 @@ class LoadCharacter(io.ComfyNode):
             inputs=[
                 io.Combo.Input(
                     "file",
-                    options=[FROM_GRAPH, *host.model_files(FOLDER, PICTURE_SUFFIXES)],
-                    tooltip="A picture with alpha in models/tha4/characters, or the image input.",
+                    options=[FROM_GRAPH, *host.model_files(FOLDER, PICTURE_SUFFIXES), FROM_HUB],
+                    tooltip="A picture with alpha in models/tha4/characters, the image input, or "
+                    f'"{FROM_HUB}": what repo_id and file_name name.',
                 ),
                 io.Combo.Input(
                     "fit",
@@ -50,6 +52,7 @@ class LoadCharacter(io.ComfyNode):
                 io.Float.Input(
                     "offset_y", default=0.0, min=-1024, max=1024, step=1, tooltip="Moves it down, in frame pixels."
                 ),
+                *hub_inputs("character.png"),
                 io.Image.Input(
                     "image", optional=True, tooltip="One picture of any size. When connected it is used, not the file."
                 ),
@@ -68,7 +71,7 @@ class LoadCharacter(io.ComfyNode):
     @classmethod
     def fingerprint_inputs(cls, file: str, **_: object) -> float:
         # A picture drawn anew under its old name is another picture.
-        return 0.0 if file == FROM_GRAPH else host.model_path(FOLDER, file).stat().st_mtime
+        return 0.0 if file in (FROM_GRAPH, FROM_HUB) else host.model_path(FOLDER, file).stat().st_mtime
 
     @classmethod
     def execute(
@@ -78,10 +81,17 @@ class LoadCharacter(io.ComfyNode):
         scale: float,
         offset_x: float,
         offset_y: float,
+        repo_id: str,
+        file_name: str,
+        revision: str,
         image: Tensor | None = None,
         mask: Tensor | None = None,
     ) -> io.NodeOutput:
-        picture, name = _picture(file, image, mask)
+        if file == FROM_HUB and image is None:
+            path = hub_file(FOLDER, repo_id, file_name, revision, PICTURE_SUFFIXES, cls.hidden.unique_id)
+            picture, name = open_picture(path), path.stem
+        else:
+            picture, name = _picture(file, image, mask)
         placement = _placement(picture, fit).adjusted(scale, offset_x, offset_y)
         report = "\n".join(str(finding) for finding in diagnose(picture, placement))
         host.show_text(report or "The picture fits.", cls.hidden.unique_id)

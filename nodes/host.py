@@ -43,6 +43,11 @@ def model_folders(subfolder: str) -> list[Path]:
     return [folder for folder in folders if folder.is_dir()]
 
 
+def wanted_folders(subfolder: str) -> list[Path]:
+    """The folders `models/tha4/SUBFOLDER`, whether they exist or not, the one that downloads go to first."""
+    return [Path(folder) / subfolder for folder in folder_paths.get_folder_paths(MODEL_FOLDER)]
+
+
 def model_path(subfolder: str, name: str) -> Path:
     """The full path of a file that `model_files` listed."""
     return Path(folder_paths.get_full_path_or_raise(MODEL_FOLDER, f"{subfolder}/{name}"))
@@ -112,6 +117,36 @@ def interruptible(model: nn.Module) -> Iterator[None]:
     finally:
         for handle in handles:
             handle.remove()
+
+
+class Download:
+    """A download's progress, as ComfyUI shows it: a bar, and a line of text on the node. Passes interrupts on."""
+
+    def __init__(self, node_id: str | None) -> None:
+        self._node_id = node_id
+        self._bar = comfy.utils.ProgressBar(100)
+        self._said = ""
+
+    def __call__(self, done: int, total: int | None, rate: float, text: str) -> None:
+        """Report `done` of `total` bytes (None: unknown) at `rate` bytes a second, and what is being done."""
+        model_management.throw_exception_if_processing_interrupted()
+        line = f"{text}: {done / 1e6:.0f} MB" if done else text
+        if done and total:
+            line = f"{text}: {done / 1e6:.0f} of {total / 1e6:.0f} MB, {rate / 1e6:.1f} MB/s"
+            self._bar.update_absolute(done, total)
+        if line != self._said:
+            self._said = line
+            show_text(line, self._node_id)
+
+
+def preferred_dtype() -> torch.dtype:
+    """What ComfyUI would have a convolutional network compute in on its device."""
+    device = model_management.get_torch_device()
+    if model_management.is_device_cpu(device):
+        return torch.float32
+    if model_management.should_use_fp16(device):
+        return torch.float16
+    return torch.bfloat16 if model_management.should_use_bf16(device) else torch.float32
 
 
 def show_text(text: str, node_id: str | None) -> None:

@@ -11,6 +11,7 @@ from ..tha4_core.pose import Poses
 from ..tha4_core.published import DESCRIPTION
 from ..tha4_core.student import Student
 from . import host, types
+from .hub import FROM_HUB, hub_file, hub_inputs
 from .render import background_inputs, background_tensor, image_outputs, render_images
 
 FOLDER = "students"
@@ -44,24 +45,33 @@ class LoadStudent(io.ComfyNode):
             "folder (character_model.yaml), or a folder of the web demo (face_morpher.json).",
             inputs=[
                 io.Combo.Input(
-                    "student", options=sorted(students(), key=str.casefold), tooltip="A file or folder of that folder."
-                )
+                    "student",
+                    options=[*sorted(students(), key=str.casefold), FROM_HUB],
+                    tooltip=f'A file or folder of models/tha4/students, or "{FROM_HUB}": what repo_id and file_name name.',
+                ),
+                *hub_inputs("lambda.safetensors"),
             ],
             outputs=[
                 types.Student.Output(display_name="student"),
                 types.Character.Output(display_name="character", tooltip="The character that it was made for."),
             ],
+            hidden=[io.Hidden.unique_id],
         )
 
     @classmethod
-    def fingerprint_inputs(cls, student: str) -> float:
+    def fingerprint_inputs(cls, student: str, **_: object) -> float:
+        if student == FROM_HUB:
+            return 0.0
         path = host.model_path(FOLDER, students()[student])
         files = [path] if path.suffix == ".safetensors" else path.parent.iterdir()
         return max(file.stat().st_mtime for file in files)
 
     @classmethod
-    def execute(cls, student: str) -> io.NodeOutput:
-        path = host.model_path(FOLDER, students()[student])
+    def execute(cls, student: str, repo_id: str, file_name: str, revision: str) -> io.NodeOutput:
+        if student == FROM_HUB:
+            path = hub_file(FOLDER, repo_id, file_name, revision, (".safetensors",), cls.hidden.unique_id)
+        else:
+            path = host.model_path(FOLDER, students()[student])
         loaded = Student.load(path.parent if path.name == _TENSORFLOW_JS else path)
         return io.NodeOutput(loaded, loaded.character)
 

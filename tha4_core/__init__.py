@@ -12,6 +12,7 @@ from .character import Character
 from .errors import PictureError, PoseError, THA4Error, WeightsError
 from .pose import PARAMETERS, Poses, make_pose
 from .student import Student
+from .teacher import Teacher
 
 __all__ = [
     "PARAMETERS",
@@ -21,6 +22,7 @@ __all__ = [
     "Poses",
     "Student",
     "THA4Error",
+    "Teacher",
     "WeightsError",
     "image",
     "make_pose",

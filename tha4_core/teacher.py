@@ -30,8 +30,9 @@ from .networks.encoder_decoder import (
 from .networks.unet import BodyMorpher, Upscaler
 from .recent import Recent
 from .weights import StateDict, load_strictly, read_state_dict
+from .weights.sets import THA4_TEACHER, find_teacher_files
 
-NETWORKS = ("body_morpher", "eyebrow_decomposer", "eyebrow_morphing_combiner", "face_morpher", "upscaler")
+NETWORKS = THA4_TEACHER.networks
 """The five networks, by the names of their files."""
 
 PRECISIONS = (torch.float32, torch.float16, torch.bfloat16)
@@ -91,7 +92,11 @@ class Teacher(nn.Module):
         The convolutions run in `precision` (torch.float32, float16 or bfloat16). Raises WeightsError, naming the file,
         for what is missing, damaged, or another network's.
         """
-        files = _find_files(Path(folder))
+        return cls.load_files(find_teacher_files([Path(folder)]), precision)
+
+    @classmethod
+    def load_files(cls, files: Mapping[str, Path], precision: torch.dtype = torch.float32) -> Teacher:
+        """As `load`, from the file of each network, wherever it lies."""
         return cls._build(((name, read_state_dict(path), str(path)) for name, path in files.items()), precision)
 
     @classmethod
@@ -102,6 +107,16 @@ class Teacher(nn.Module):
                 f"A teacher is the five networks {', '.join(NETWORKS)}; given: {', '.join(state_dicts) or 'none'}."
             )
         return cls._build(((name, state_dicts[name], name) for name in NETWORKS), precision)
+
+    @classmethod
+    def shapes(cls) -> dict[str, dict[str, tuple[int, ...]]]:
+        """Network name -> state-dict key -> shape: what a file of weights is checked against."""
+        with torch.device("meta"):
+            teacher = cls()
+        return {
+            name: {key: tuple(value.shape) for key, value in teacher.get_submodule(name).state_dict().items()}
+            for name in NETWORKS
+        }
 
     @classmethod
     def _build(cls, weights: Iterable[tuple[str, StateDict, str]], precision: torch.dtype) -> Teacher:
@@ -115,11 +130,6 @@ class Teacher(nn.Module):
         teacher._lay_out()
         return teacher.eval().requires_grad_(False)
 
-    @property
-    def device(self) -> torch.device:
-        """Where the networks are, and where frames are made."""
-        return next(self.parameters()).device
-
     @torch.no_grad()
     def render(self, character: Character, poses: Tensor, *, batch: int | None = None) -> Tensor:
         """Frames in model space, float32 `[N, 4, 512, 512]` on the teacher's device, of `poses` `[N, 45]`.
@@ -132,7 +142,7 @@ class Teacher(nn.Module):
         def merged(poses: Tensor) -> Tensor:
             return self.body(self._face_morphed_full(character, poses, batch), poses)["upscaler.merged"]
 
-        poses = pose_numbers.check_poses(poses).to(self.device)
+        poses = pose_numbers.check_poses(poses).to(self._device())
         return self._frames.render(character, poses, merged, (4, images.SIZE, images.SIZE), batch)
 
     @torch.no_grad()
@@ -141,7 +151,7 @@ class Teacher(nn.Module):
 
         Float32 on the teacher's device; those of the eyebrow decomposer have a batch of 1. Raises PoseError.
         """
-        poses = pose_numbers.check_poses(poses).to(self.device)
+        poses = pose_numbers.check_poses(poses).to(self._device())
         face = self.face(character, poses)
         return self.body(face["face_morphed_full"], poses) | face | _named("eyebrow_decomposer", self.layers(character))
 
@@ -149,15 +159,15 @@ class Teacher(nn.Module):
     def layers(self, character: Character) -> Images:
         """The eyebrow decomposer's six images `[1, C, 128, 128]`, without a prefix to their names."""
         if self._layers is None or self._layers[0] is not character:
-            picture = character.image.to(self.device)
+            picture = character.image.to(self._device())
             self._layers = character, self.eyebrow_decomposer(images.crop(picture, *_BROWS))
         return self._layers[1]
 
     @torch.no_grad()
     def face(self, character: Character, poses: Tensor) -> Images:
         """The images up to `face_morphed_full`, for `poses` `[N, 45]` (or as many as 39 numbers each)."""
-        poses = poses.to(self.device)
-        picture, layers = character.image.to(self.device), self.layers(character)
+        poses = poses.to(self._device())
+        picture, layers = character.image.to(self._device()), self.layers(character)
         count = poses.shape[0]
         background, brows = (layers[name].expand(count, -1, -1, -1) for name in ("background_layer", "eyebrow_layer"))
         combined = self.eyebrow_morphing_combiner(background, brows, poses[:, pose_numbers.EYEBROW])
@@ -172,7 +182,7 @@ class Teacher(nn.Module):
     @torch.no_grad()
     def body(self, face_morphed_full: Tensor, poses: Tensor) -> Images:
         """The images of body morpher and upscaler, for `face_morphed_full` `[N, 4, 512, 512]` and `poses` `[N, 45]`."""
-        rotation = poses.to(self.device)[:, pose_numbers.ROTATION]
+        rotation = poses.to(self._device())[:, pose_numbers.ROTATION]
         body = self.body_morpher(images.resize(face_morphed_full, _BODY_SIZE), rotation)
         upscaled = self.upscaler(face_morphed_full, body["merged"], body["grid_change"], rotation)
         return _named("upscaler", upscaled) | _named("body_morpher", body)
@@ -185,7 +195,7 @@ class Teacher(nn.Module):
         poses. Stands in for the mask that is otherwise painted by hand (spec section 6).
         """
         poses = torch.cat([pose_numbers.make_pose(values) for values in _EXPRESSIVE])
-        mask = torch.zeros(1, 1, 192, 192, device=self.device)
+        mask = torch.zeros(1, 1, 192, 192, device=self._device())
         for chunk in torch.split(poses, self._batch()):
             shown = _alphas(self.face(character, chunk))
             mask = torch.maximum(mask, shown.amax(dim=0, keepdim=True))
@@ -204,10 +214,14 @@ class Teacher(nn.Module):
             return self.face(character, poses)["face_morpher.output"]
 
         patches = self._faces.render(character, poses[:, pose_numbers.HEAD_FREE], output, (4, 192, 192), batch)
-        return images.paste(patches, character.image.to(self.device), *_FACE)
+        return images.paste(patches, character.image.to(self._device()), *_FACE)
+
+    def _device(self) -> torch.device:
+        """Where the networks are, and where frames are made. (ComfyUI sets an attribute `device` of its own.)"""
+        return next(self.parameters()).device
 
     def _batch(self) -> int:
-        return 1 if self.device.type == "cpu" else 4
+        return 1 if self._device().type == "cpu" else 4
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Teacher:
         """Every move passes here: what is remembered does not stay behind on the old device."""
@@ -224,24 +238,11 @@ class Teacher(nn.Module):
 
     def _lay_out(self) -> None:
         """Weights channels-last, which carries over to all features, where that is the faster layout."""
-        last = self.device.type == "cpu" or (self.device.type == "cuda" and self.precision != torch.float32)
+        last = self._device().type == "cpu" or (self._device().type == "cuda" and self.precision != torch.float32)
         layout = torch.channels_last if last else torch.contiguous_format
         for tensor in chain(self.parameters(), self.buffers()):
             if tensor.ndim == 4:
                 tensor.data = tensor.data.contiguous(memory_format=layout)
-
-
-def _find_files(folder: Path) -> dict[str, Path]:
-    """The file of each network: .safetensors before .pt. Raises WeightsError that names all those missing."""
-    candidates = {name: [folder / f"{name}{suffix}" for suffix in (".safetensors", ".pt")] for name in NETWORKS}
-    files = {name: path for name, paths in candidates.items() for path in reversed(paths) if path.is_file()}
-    missing = [name for name in NETWORKS if name not in files]
-    if missing:
-        raise WeightsError(
-            f"{folder}: the teacher's five files belong here, as NAME.safetensors or NAME.pt; "
-            f"there is none for {', '.join(missing)}."
-        )
-    return files
 
 
 def _refuse_mixed_up(teacher: Teacher, name: str, state_dict: StateDict, source: str) -> None:

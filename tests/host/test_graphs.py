@@ -17,6 +17,7 @@ from PIL import Image
 from tests.host.comfyui import PACK, ComfyUI, Prompt, api_form
 from tha4_core.pose import NAMES
 
+NO_HUB = {"repo_id": "", "file_name": "", "revision": "main"}
 NOD = "0 neutral\n0.5 head_y=0.8\n0.5 smile\n"
 
 
@@ -28,7 +29,7 @@ def student_render(poses: dict[str, Any], student: str = "lambda_00", rgba: bool
     """Load Student and a node of poses into Student Render, as nodes 1, 2 and 3."""
     settings = {"background": "none", "background_color": "#808080", "rgba": rgba}
     return {
-        "1": node("THA4LoadStudent", student=student),
+        "1": node("THA4LoadStudent", student=student, **NO_HUB),
         "2": poses,
         "3": node("THA4StudentRender", student=["1", 0], poses=["2", 0], **settings),
     }
@@ -52,7 +53,7 @@ def test_picture_character_pose_student_preview(server: ComfyUI) -> None:
         "4": node("PreviewImage", images=["3", 0]),
         "5": node("LoadImage", image="lambda_00.png"),
         "6": node(
-            "THA4LoadCharacter", file="from the image input", fit="auto", scale=1.0, offset_x=0.0, offset_y=0.0,
+            "THA4LoadCharacter", file="from the image input", fit="auto", scale=1.0, offset_x=0.0, offset_y=0.0, **NO_HUB,
             image=["5", 0], mask=["5", 1],
         ),
         "7": node("PreviewAny", source=["6", 2]),

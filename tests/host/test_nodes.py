@@ -14,12 +14,13 @@ from tha4_core.image import over_background, to_srgb
 from tha4_core.pose import NAMES
 from tha4_core.student import Student as CoreStudent
 
+NO_HUB = {"repo_id": "", "file_name": "", "revision": "main"}
 Call = Callable[..., Any]
 
 
 @pytest.fixture(scope="module")
 def student(call: Call) -> Any:
-    return call("THA4LoadStudent", student="lambda_00")[0]
+    return call("THA4LoadStudent", student="lambda_00", **NO_HUB)[0]
 
 
 @pytest.fixture(scope="module")
@@ -92,14 +93,14 @@ def test_bad_color_is_named(call: Call, student, smile) -> None:
 
 
 def test_load_student_gives_its_character_too(call: Call, lambda_00: Path) -> None:
-    student, character = call("THA4LoadStudent", student="lambda_00")
+    student, character = call("THA4LoadStudent", student="lambda_00", **NO_HUB)
     assert character is student.character
     assert character.name == "lambda_00"
 
 
 def test_load_character_takes_image_and_mask_of_any_size(call: Call, student) -> None:
     picture = student.character.picture.float() / 255
-    inputs = {"file": "from the image input", "fit": "auto", "scale": 1.0, "offset_x": 0.0, "offset_y": 0.0}
+    inputs = {"file": "from the image input", "fit": "auto", "scale": 1.0, "offset_x": 0.0, "offset_y": 0.0, **NO_HUB}
     character, preview, report = call(
         "THA4LoadCharacter", image=picture[None, ..., :3], mask=1 - picture[None, ..., 3], **inputs
     )
@@ -113,7 +114,7 @@ def test_load_character_takes_image_and_mask_of_any_size(call: Call, student) ->
 
 
 def test_load_character_reports_what_is_wrong(call: Call) -> None:
-    inputs = {"file": "from the image input", "fit": "auto", "scale": 1.0, "offset_x": 0.0, "offset_y": 0.0}
+    inputs = {"file": "from the image input", "fit": "auto", "scale": 1.0, "offset_x": 0.0, "offset_y": 0.0, **NO_HUB}
     report = call("THA4LoadCharacter", image=torch.rand(1, 512, 512, 3), mask=torch.zeros(1, 64, 64), **inputs)[2]
     assert "no transparency" in report
     with pytest.raises(ValueError, match="has no picture"):
@@ -126,7 +127,7 @@ def test_load_character_reports_what_is_wrong(call: Call) -> None:
 
 def test_load_character_from_its_folder(call: Call, base: Path, lambda_00: Path) -> None:
     (base / "models" / "tha4" / "characters" / "mine.png").write_bytes((lambda_00 / "character.png").read_bytes())
-    inputs = {"fit": "auto", "scale": 1.0, "offset_x": 0.0, "offset_y": 0.0}
+    inputs = {"fit": "auto", "scale": 1.0, "offset_x": 0.0, "offset_y": 0.0, **NO_HUB}
     character, _, report = call("THA4LoadCharacter", file="mine.png", **inputs)
     assert (character.name, report) == ("mine", "")
 

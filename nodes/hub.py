@@ -1,0 +1,43 @@
+"""What Load Student and Load Character share: a file that a shared workflow names on the hub."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from comfy_api.latest import io
+
+from ..tha4_core.errors import DownloadError
+from ..tha4_core.weights.downloads import fetch_hub_file
+from . import host
+
+FROM_HUB = "from the hub"
+"""The choice, among the files of a folder, that means the file named by repo_id and file_name."""
+
+
+def hub_inputs(example: str) -> list[io.Input]:
+    """The inputs that name a file of a hub repository; `example` is the name of such a file."""
+    return [
+        io.String.Input(
+            "repo_id",
+            default="",
+            tooltip=f'The hub repository, as owner/name, for "{FROM_HUB}". The file is fetched once and kept.',
+        ),
+        io.String.Input("file_name", default="", tooltip=f"The file in that repository, such as {example}."),
+        io.String.Input("revision", default="main", tooltip="The branch, tag or commit of that repository."),
+    ]
+
+
+def hub_file(
+    subfolder: str, repo_id: str, file_name: str, revision: str, suffixes: tuple[str, ...], node_id: str | None
+) -> Path:
+    """The file that the inputs name, fetched into `models/tha4/SUBFOLDER` where it is not there yet.
+
+    Raises DownloadError, also where the name does not end in one of `suffixes`.
+    """
+    repo_id, file_name = repo_id.strip(), file_name.strip()
+    if not repo_id or not file_name:
+        raise DownloadError(f'"{FROM_HUB}" needs repo_id (owner/name) and file_name; one of them is empty.')
+    if not file_name.lower().endswith(suffixes):
+        raise DownloadError(f"{file_name}: this node takes files that end in {' or '.join(suffixes)}.")
+    folder = host.wanted_folders(subfolder)[0]
+    return fetch_hub_file(repo_id, file_name, revision.strip() or "main", folder, progress=host.Download(node_id))

@@ -1,0 +1,146 @@
+"""Load Teacher and Teacher Render."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from comfy_api.latest import io
+from comfy_execution.graph_utils import ExecutionBlocker
+from torch import Tensor
+
+from ..tha4_core.character import Character
+from ..tha4_core.errors import MissingWeightsError
+from ..tha4_core.outputs_sheet import outputs_sheet
+from ..tha4_core.pose import Poses
+from ..tha4_core.teacher import Teacher
+from ..tha4_core.weights import downloads
+from ..tha4_core.weights.sets import Files, convert_teacher_files, find_teacher_files
+from . import host, types
+from .render import background_inputs, background_tensor, image_outputs, render_images
+
+FOLDER = "teacher"
+THA4 = "THA4"
+PRECISIONS = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
+_MEMORY_PER_POSE = 2 * 2**30  # bytes: the upscaler's features at 512 pixels, in and out
+_POSES_AT_ONCE = 4
+
+
+class LoadTeacher(io.ComfyNode):
+    """The networks that animate any character."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="THA4LoadTeacher",
+            display_name="Load Teacher",
+            category=types.CATEGORY,
+            description="The published networks that animate any character. Their weights (CC BY-NC 4.0, "
+            "non-commercial use only) are looked for in models/tha4/teacher; if they are not there and auto_download "
+            "is on, they come from the hub repository you name, or else from their author's archive (about 600 MB).",
+            inputs=[
+                io.Combo.Input("teacher", options=[THA4], tooltip="Which system."),
+                io.Combo.Input(
+                    "precision",
+                    options=["auto", *PRECISIONS],
+                    tooltip="What the convolutions compute in. auto: float32 on a CPU, on a GPU what ComfyUI says "
+                    "suits it. Coordinates, norms and the final blend are always float32.",
+                ),
+                io.Boolean.Input(
+                    "auto_download",
+                    default=False,
+                    tooltip="Fetch the weights (about 600 MB, once) if they are not in models/tha4/teacher. "
+                    "Switching it on means that you accept their licence, CC BY-NC 4.0.",
+                ),
+                io.String.Input(
+                    "repo_id",
+                    default="",
+                    tooltip="A hub repository that has the five files, as owner/name: a mirror, or a copy of your own. "
+                    "Empty: the author's archive.",
+                ),
+                io.String.Input("revision", default="main", tooltip="The branch, tag or commit of that repository."),
+            ],
+            outputs=[types.Teacher.Output(display_name="teacher")],
+            hidden=[io.Hidden.unique_id],
+        )
+
+    @classmethod
+    def execute(cls, teacher: str, precision: str, auto_download: bool, repo_id: str, revision: str) -> io.NodeOutput:
+        progress = host.Download(cls.hidden.unique_id)
+        folders = host.wanted_folders(FOLDER)
+        files = _find_or_fetch(folders, auto_download, repo_id.strip(), revision.strip() or "main", progress)
+        files = convert_teacher_files(files, folders[0], Teacher.shapes(), progress)
+        return io.NodeOutput(Teacher.load_files(files, _dtype(precision)))
+
+
+def _find_or_fetch(
+    folders: list[Path], auto_download: bool, repo_id: str, revision: str, progress: host.Download
+) -> Files:
+    try:
+        return find_teacher_files(folders)
+    except MissingWeightsError:
+        if not auto_download:
+            raise
+    if repo_id:
+        return downloads.fetch_teacher_from_hub(folders[0], Teacher.shapes(), repo_id, revision, progress=progress)
+    return downloads.fetch_teacher_from_archive(folders[0], Teacher.shapes(), progress=progress)
+
+
+def _dtype(precision: str) -> torch.dtype:
+    return host.preferred_dtype() if precision == "auto" else PRECISIONS[precision]
+
+
+class TeacherRender(io.ComfyNode):
+    """A teacher's frames of any character for a sequence of poses."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="THA4TeacherRender",
+            display_name="Teacher Render",
+            category=types.CATEGORY,
+            description="Renders any character in every pose of a sequence. Slow beside a student, but it needs no "
+            "distillation. Poses that repeat, and faces that stay the same, are computed once.",
+            inputs=[
+                types.Character.Input("character", tooltip="From Load Character, or Load Student's character."),
+                types.Teacher.Input("teacher", tooltip="From Load Teacher."),
+                types.Poses.Input("poses", tooltip="From Pose Vector, Pose Sequence or anything that makes poses."),
+                *background_inputs(),
+                io.Boolean.Input(
+                    "debug", default=False, tooltip="Also tile every intermediate image of the first pose."
+                ),
+            ],
+            outputs=[
+                *image_outputs(),
+                io.Image.Output(display_name="debug", tooltip="The intermediate images; needs debug switched on."),
+            ],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        character: Character,
+        teacher: Teacher,
+        poses: Poses,
+        background: str,
+        background_color: str,
+        rgba: bool,
+        debug: bool,
+        background_image: Tensor | None = None,
+    ) -> io.NodeOutput:
+        behind = background_tensor(background, background_color, background_image, len(poses))
+        device = host.load_to_device(teacher, _MEMORY_PER_POSE)
+        chunk = host.chunk_size(_MEMORY_PER_POSE, device, _POSES_AT_ONCE)
+        with host.interruptible(teacher):
+            image, mask = render_images(
+                poses, lambda some: teacher.render(character, some, batch=len(some)), chunk, behind, rgba
+            )
+            sheet = _sheet(teacher, character, poses.values[:1]) if debug else _NO_SHEET
+        return io.NodeOutput(image, mask, sheet)
+
+
+_NO_SHEET = ExecutionBlocker("Teacher Render's debug output is connected: switch its debug input on.")
+
+
+def _sheet(teacher: Teacher, character: Character, pose: Tensor) -> Tensor:
+    return host.to_image(outputs_sheet(teacher.outputs(character, pose)))

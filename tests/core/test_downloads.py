@@ -447,7 +447,7 @@ def test_two_threads_at_once_fetch_once(folder: Path, server: Server) -> None:
 def test_a_crash_at_any_step_leaves_the_old_or_the_new_set(folder: Path, server: Server) -> None:
     """The process dies, without any clean-up, before its n-th change of the file system, for every n."""
     code = """
-import shutil
+import filelock, requests, shutil  # once, and not in each child
 EVENTS = {"os.rename", "os.remove", "os.mkdir", "os.rmdir", "shutil.rmtree", "os.truncate"}
 def run(steps):
     left = [steps]

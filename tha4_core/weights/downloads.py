@@ -150,13 +150,12 @@ def fetch_hub_file(
 
 def safe_path(name: str) -> PurePosixPath:
     """A relative path from a workflow or a repository. Raises DownloadError where it could lead elsewhere."""
-    path = PurePosixPath(name)
     wrong = set(name) & set('\\:*?"<>|') or any(ord(letter) < 32 for letter in name)
-    if not path.parts or path.is_absolute() or wrong or any(not part or part[0] == "." for part in name.split("/")):
+    if wrong or any(not part or part[0] == "." for part in name.split("/")):
         raise DownloadError(
             f"{name!r}: refused as the name of a file; it must be a plain path such as folder/name.png."
         )
-    return path
+    return PurePosixPath(name)
 
 
 def _announce(meter: Meter, publication: Publication, name: str, server: str, total: int | None = None) -> None:

@@ -65,6 +65,15 @@ class LoadTeacher(io.ComfyNode):
         )
 
     @classmethod
+    def fingerprint_inputs(cls, **_: object) -> float:
+        # Files that were put there or replaced since are another teacher.
+        try:
+            files = find_teacher_files(host.wanted_folders(FOLDER))
+        except MissingWeightsError:
+            return 0.0
+        return max(path.stat().st_mtime for path in files.values())
+
+    @classmethod
     def execute(cls, teacher: str, precision: str, auto_download: bool, repo_id: str, revision: str) -> io.NodeOutput:
         progress = host.Download(cls.hidden.unique_id)
         folders = host.wanted_folders(FOLDER)

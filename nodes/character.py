@@ -9,6 +9,7 @@ from PIL import Image
 from torch import Tensor
 
 from ..tha4_core.character import PICTURE_SUFFIXES, Character, open_picture
+from ..tha4_core.demo import demo_character
 from ..tha4_core.diagnosis import diagnose
 from ..tha4_core.errors import PictureError
 from ..tha4_core.fitting import Placement, automatic, centred_square, draw_guides, place
@@ -16,6 +17,7 @@ from . import host, types
 from .hub import FROM_HUB, hub_file, hub_inputs
 
 FOLDER = "characters"
+DEMO = "demo"
 FROM_GRAPH = "from the image input"
 
 
@@ -33,8 +35,8 @@ class LoadCharacter(io.ComfyNode):
             inputs=[
                 io.Combo.Input(
                     "file",
-                    options=[FROM_GRAPH, *host.model_files(FOLDER, PICTURE_SUFFIXES), FROM_HUB],
-                    tooltip="A picture with alpha in models/tha4/characters, the image input, or "
+                    options=[DEMO, FROM_GRAPH, *host.model_files(FOLDER, PICTURE_SUFFIXES), FROM_HUB],
+                    tooltip="The demo character, the image input, a picture with alpha in models/tha4/characters, or "
                     f'"{FROM_HUB}": what repo_id and file_name name.',
                 ),
                 io.Combo.Input(
@@ -71,7 +73,7 @@ class LoadCharacter(io.ComfyNode):
     @classmethod
     def fingerprint_inputs(cls, file: str, **_: object) -> float:
         # A picture drawn anew under its old name is another picture.
-        return 0.0 if file in (FROM_GRAPH, FROM_HUB) else host.model_path(FOLDER, file).stat().st_mtime
+        return 0.0 if file in (DEMO, FROM_GRAPH, FROM_HUB) else host.model_path(FOLDER, file).stat().st_mtime
 
     @classmethod
     def execute(
@@ -104,6 +106,8 @@ class LoadCharacter(io.ComfyNode):
 def _picture(file: str, image: Tensor | None, mask: Tensor | None) -> tuple[Image.Image, str]:
     if image is None and mask is not None:
         raise PictureError("Load Character has a mask but no image: connect the image that the mask belongs to.")
+    if image is None and file == DEMO:
+        return Image.fromarray(demo_character().picture.numpy()), DEMO
     if image is None and file == FROM_GRAPH:
         raise PictureError("Load Character has no picture: connect image (and mask), or choose a file.")
     if image is None:

@@ -10,6 +10,7 @@ from comfy_execution.graph_utils import ExecutionBlocker
 from torch import Tensor
 
 from ..tha4_core.character import Character
+from ..tha4_core.demo import DemoRig
 from ..tha4_core.errors import MissingWeightsError
 from ..tha4_core.outputs_sheet import outputs_sheet
 from ..tha4_core.pose import Poses
@@ -20,6 +21,7 @@ from . import host, types
 from .render import background_inputs, background_tensor, image_outputs, render_images
 
 FOLDER = "teacher"
+DEMO_RIG = "demo rig"
 THA4 = "THA4"
 PRECISIONS = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 _MEMORY_PER_POSE = 2 * 2**30  # bytes: the upscaler's features at 512 pixels, in and out
@@ -35,11 +37,17 @@ class LoadTeacher(io.ComfyNode):
             node_id="THA4LoadTeacher",
             display_name="Load Teacher",
             category=types.CATEGORY,
-            description="The published networks that animate any character. Their weights (CC BY-NC 4.0, "
+            description="A teacher animates characters that nobody has distilled yet: the published networks, which move "
+            "any character, or the demo character's own rig. The weights of the networks (CC BY-NC 4.0, "
             "non-commercial use only) are looked for in models/tha4/teacher; if they are not there and auto_download "
             "is on, they come from the hub repository you name, or else from their author's archive (about 600 MB).",
             inputs=[
-                io.Combo.Input("teacher", options=[THA4], tooltip="Which system."),
+                io.Combo.Input(
+                    "teacher",
+                    options=[DEMO_RIG, THA4],
+                    tooltip="demo rig: moves the demo character, at once and without a download. THA4: the published "
+                    "networks, for any character.",
+                ),
                 io.Combo.Input(
                     "precision",
                     options=["auto", *PRECISIONS],
@@ -75,6 +83,8 @@ class LoadTeacher(io.ComfyNode):
 
     @classmethod
     def execute(cls, teacher: str, precision: str, auto_download: bool, repo_id: str, revision: str) -> io.NodeOutput:
+        if teacher == DEMO_RIG:
+            return io.NodeOutput(DemoRig())
         progress = host.Download(cls.hidden.unique_id)
         folders = host.wanted_folders(FOLDER)
         files = _find_or_fetch(folders, auto_download, repo_id.strip(), revision.strip() or "main", progress)
@@ -129,7 +139,7 @@ class TeacherRender(io.ComfyNode):
     def execute(
         cls,
         character: Character,
-        teacher: Teacher,
+        teacher: Teacher | DemoRig,
         poses: Poses,
         background: str,
         background_color: str,
@@ -141,9 +151,7 @@ class TeacherRender(io.ComfyNode):
         device = host.load_to_device(teacher, _MEMORY_PER_POSE)
         chunk = host.chunk_size(_MEMORY_PER_POSE, device, _POSES_AT_ONCE)
         with host.interruptible(teacher):
-            image, mask = render_images(
-                poses, lambda some: teacher.render(character, some, batch=len(some)), chunk, behind, rgba
-            )
+            image, mask = render_images(poses, lambda some: teacher.render(character, some), chunk, behind, rgba)
             sheet = _sheet(teacher, character, poses.values[:1]) if debug else _NO_SHEET
         return io.NodeOutput(image, mask, sheet)
 
@@ -151,5 +159,5 @@ class TeacherRender(io.ComfyNode):
 _NO_SHEET = ExecutionBlocker("Teacher Render's debug output is connected: switch its debug input on.")
 
 
-def _sheet(teacher: Teacher, character: Character, pose: Tensor) -> Tensor:
+def _sheet(teacher: Teacher | DemoRig, character: Character, pose: Tensor) -> Tensor:
     return host.to_image(outputs_sheet(teacher.outputs(character, pose)))

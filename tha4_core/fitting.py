@@ -24,9 +24,10 @@ _ANALYSED_SIZE = 256  # pixels; a silhouette needs no more
 _VISIBLE = 128  # alpha of a pixel that belongs to the figure
 
 # Proportions of silhouettes, tried out on characters drawn to the specification.
-_STRAND = 0.03  # of the picture: a thinner strand is a tuft of hair or a ribbon
+_TUFT = 0.2  # of the widest row: rows above that are narrower are a tuft of hair or a ribbon
 _NECK = 0.8  # a neck is narrower than this part of the head above it
 _SHOULDER = 1.15  # and the shoulders below are wider than the neck by this
+_HEAD_HEIGHTS = (0.6, 1.3)  # a head above a neck, over what its width suggests: at least, at most
 _HEAD_ASPECT = 0.9  # height over width of a head with its hair, where no neck is seen
 
 
@@ -81,6 +82,9 @@ def automatic(picture: Image.Image) -> Placement:
     head = find_head(np.asarray(picture.getchannel("A")))
     if head is None or _moved(head, square).is_in_box():
         return square
+    # A picture of the system's own size was drawn for it: a mere guess is no reason to move it.
+    if not head.neck_seen and picture.size == (SIZE, SIZE):
+        return square
     return head_in_box(head)
 
 
@@ -107,7 +111,7 @@ def find_head(alpha: NDArray[np.uint8]) -> Head | None:
     step = max(1, round(max(height, width) / _ANALYSED_SIZE))
     figure = alpha[rows[0] : rows[-1] + 1 : step, columns[0] : columns[-1] + 1 : step] >= _VISIBLE
     head = _head_of(_largest_figure(figure))
-    return Head(columns[0] + head.x * step, rows[0] + head.y * step, head.size * step, head.neck_seen)
+    return Head(float(columns[0] + head.x * step), float(rows[0] + head.y * step), head.size * step, head.neck_seen)
 
 
 def draw_guides(picture: Image.Image) -> Image.Image:
@@ -129,31 +133,32 @@ def _moved(head: Head, placement: Placement) -> Head:
 
 def _head_of(mask: NDArray[np.bool_]) -> Head:
     widths = mask.sum(axis=1)
-    top = int(np.flatnonzero(widths)[0])
-    neck = _find_neck(widths, top)
-    bottom = _guess_chin(widths, top) if neck is None else neck
+    top = int(np.argmax(widths >= _TUFT * widths.max()))
+    guess = _guess_chin(widths, top)
+    neck = _find_neck(widths, top, guess - top)
+    bottom = guess if neck is None else neck
     columns = np.flatnonzero(mask[top:bottom].any(axis=0))
     return Head((columns[0] + columns[-1] + 1) / 2, (top + bottom) / 2, float(bottom - top), neck is not None)
 
 
 def _largest_figure(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """The largest connected part of a mask, without strands as thin as a tuft of hair unless there is nothing else."""
+    """The largest connected part of a mask."""
     from scipy import ndimage
 
-    body = ndimage.binary_opening(mask, iterations=max(1, round(_STRAND * max(mask.shape) / 2)))
-    labels, _ = ndimage.label(body if body.any() else mask)
+    labels, _ = ndimage.label(mask)
     largest: NDArray[np.bool_] = labels == 1 + np.argmax(np.bincount(labels.ravel())[1:])
     return largest
 
 
-def _find_neck(widths: NDArray[np.int64], top: int) -> int | None:
-    """The first row at which the head narrows to a neck with shoulders below it, or None (long hair, a mascot)."""
+def _find_neck(widths: NDArray[np.int64], top: int, guess: int) -> int | None:
+    """The row at which a head, about `guess` rows high, narrows to a neck with shoulders below it, or None."""
     figure = widths[top:]
     widest = np.maximum.accumulate(figure)
     widest_below = np.maximum.accumulate(figure[::-1])[::-1]
     narrow = (figure < _NECK * widest) & (widest_below > _SHOULDER * figure) & (figure > 0)
-    # What narrows before the head is half as high as it is wide is a bun or a hat, not a neck.
-    narrow &= np.arange(figure.size) > widest / 2
+    # What narrows sooner is a bun or a hat, what narrows later a waist or the ends of long hair.
+    height = np.arange(figure.size)
+    narrow &= (height > _HEAD_HEIGHTS[0] * guess) & (height < _HEAD_HEIGHTS[1] * guess)
     if not narrow.any():
         return None
     start = int(np.argmax(narrow))

@@ -1,4 +1,4 @@
-"""Render the quickstart workflow in a real ComfyUI and say where the moving picture is."""
+"""Render an example workflow in a real ComfyUI and say where the moving picture is."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 
 from .comfyui import PACK, Prompt, api_form, running
 
-WORKFLOW = PACK / "example_workflows" / "quickstart.json"
+WORKFLOWS = PACK / "example_workflows"
 OUTPUT = PACK / "output"
 
 
@@ -22,23 +22,22 @@ def main() -> int:
     parser.add_argument("comfyui", type=Path)
     parser.add_argument("--character", type=Path)
     arguments = parser.parse_args()
-    if arguments.character is None:
-        print("Pass a student: dev.py demo --character DIR, a published character's folder or a .safetensors.")
-        return 2
     start = time.monotonic()
     picture = render(arguments.comfyui, arguments.character)
     print(f"{picture} ({time.monotonic() - start:.0f} s)")
     return 0
 
 
-def render(comfyui: Path, character: Path) -> Path:
-    """Queue the quickstart workflow with a student; the animated WEBP that it saved, in output/."""
+def render(comfyui: Path, character: Path | None) -> Path:
+    """Queue quickstart.json, or student.json with a student; the animated WEBP that it saved, in output/."""
     base = OUTPUT / "comfyui"
-    student = _install(character, base)
+    student = _install(character, base) if character else None
+    workflow = WORKFLOWS / ("student.json" if student else "quickstart.json")
     print(f"Starting ComfyUI ({comfyui}) ...", flush=True)
     with running(comfyui, base) as server:
-        prompt = api_form(json.loads(WORKFLOW.read_text()), server.get("/object_info"))
-        _of_class(prompt, "THA4LoadStudent")["inputs"]["student"] = student
+        prompt = api_form(json.loads(workflow.read_text()), server.get("/object_info"))
+        if student:
+            _of_class(prompt, "THA4LoadStudent")["inputs"]["student"] = student
         run = server.queue(prompt, _show_progress)
         print(flush=True)
         if run.error or not run.history:

@@ -177,24 +177,7 @@ def _columns(title: str, name: str) -> list[int]:
 def _timed(values: Array, times: Array | None, name: str) -> Poses:
     if times is None or len(times) < 2:
         raise MotionError(f'{name} does not say its frame rate: begin it with a line "# fps = 30".')
-    return resample(times, values, None, name)
-
-
-def resample(times: Array, values: Array, fps: float | None, name: str) -> Poses:
-    """Poses at an even rate from numbers `[N, 45]` at uneven times in seconds `[N]`, linear between them.
-
-    Times that do not rise are dropped. Without `fps` the mean rate of the times is taken. The first time becomes 0.
-    Raises MotionError, naming the file `name`, where no length of time is left.
-    """
-    rising = np.concatenate([[True], times[1:] > np.maximum.accumulate(times)[:-1]])
-    times, values = times[rising] - times[0], values[rising]
-    if len(times) == 1:
-        return _poses(values, fps or 30.0, name)
-    mean = (len(times) - 1) / times[-1]
-    rate = timeline.check_fps(fps if fps is not None else min(round(mean, 3), timeline.MAX_FPS))
-    count = timeline.frame_count(float(times[-1]) + 1 / rate, rate)
-    moments = timeline.frame_times(count, rate)
-    even = np.stack([np.interp(moments, times, column) for column in values.T], axis=1)
+    even, rate = timeline.make_even(times, values)
     return _poses(even, rate, name)
 
 

@@ -14,6 +14,7 @@ from ..pose import Poses
 
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
+Flags = NDArray[np.bool_]
 
 MAX_FRAMES = 1_000_000
 """Over nine hours at 30 frames per second; more is a slip of the keyboard, not a motion."""

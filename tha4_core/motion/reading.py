@@ -30,12 +30,16 @@ def read_bytes(path: Path | str, limit: int = MAX_BYTES) -> bytes:
 
 def read_text(path: Path | str, limit: int = MAX_BYTES) -> str:
     """The file as text (UTF-8, or UTF-16 with its mark). Raises MotionError where it is not that."""
-    content = read_bytes(path, limit)
+    return decode(read_bytes(path, limit), Path(path).name)
+
+
+def decode(content: bytes, name: str) -> str:
+    """The content of the file `name` as text (UTF-8, or UTF-16 with its mark). Raises MotionError where it is none."""
     encoding = "utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
     try:
         return content.decode(encoding)
     except UnicodeDecodeError as error:
-        raise MotionError(f"{Path(path).name} is not text in UTF-8: {error.reason} at byte {error.start}.") from error
+        raise MotionError(f"{name} is not text in UTF-8: {error.reason} at byte {error.start}.") from error
 
 
 def parse_json(text: str, name: str) -> Any:

@@ -13,6 +13,8 @@ from ..errors import MotionError
 from ..pose import Poses
 
 Array = NDArray[np.float64]
+Index = NDArray[np.int64]
+Flags = NDArray[np.bool_]
 
 MAX_FRAMES = 1_000_000
 """Over nine hours at 30 frames per second; more is a slip of the keyboard, not a motion."""
@@ -65,3 +67,18 @@ def interpolate(poses: Poses, times: Array) -> Array:
     last = np.minimum(first + 1, len(values) - 1)
     result: Array = values[first] + (values[last] - values[first]) * (position - first)[:, None]
     return result
+
+
+def make_even(times: Array, values: Array, fps: float | None = None) -> tuple[Array, float]:
+    """Numbers `[N, C]` at uneven times in seconds `[N]` brought to an even rate, linear between them; and that rate.
+
+    What does not come later than all before it is dropped. Without `fps` the mean rate of the times is taken. The
+    first time becomes 0. Raises MotionError for a length or a rate that is out of bounds.
+    """
+    rising = np.concatenate([[True], times[1:] > np.maximum.accumulate(times)[:-1]])
+    times, values = times[rising] - times[0], values[rising]
+    if len(times) == 1:
+        return values, check_fps(30.0 if fps is None else fps)
+    rate = check_fps(min(round((len(times) - 1) / times[-1], 3), MAX_FPS) if fps is None else fps)
+    moments = frame_times(frame_count(float(times[-1]) + 1 / rate, rate), rate)
+    return np.stack([np.interp(moments, times, column) for column in values.T], axis=1), rate

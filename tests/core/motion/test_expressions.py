@@ -47,7 +47,12 @@ def test_strength_scales_and_applies(name: str, strength: float) -> None:
     torch.testing.assert_close(applied[:1], expressions.to_pose(expression, strength))
     base = torch.rand(1, 45)
     kept = [i for i in range(45) if i not in expression.values]
-    assert torch.equal(expressions.apply(Poses(base), expression, strength).values[:, kept], base[:, kept])
+    over = expressions.apply(Poses(base), expression, strength).values
+    assert torch.equal(over[:, kept], base[:, kept])
+    goal = expressions.to_pose(expression)[:, list(expression.values)]
+    torch.testing.assert_close(
+        over[:, list(expression.values)], torch.lerp(base[:, list(expression.values)], goal, strength)
+    )
 
 
 @given(names, names, amounts)

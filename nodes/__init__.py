@@ -5,8 +5,12 @@ from __future__ import annotations
 from comfy_api.latest import ComfyExtension, io
 
 from . import host
+from .arithmetic import CombinePoses, EditPoses, Expression
 from .character import LoadCharacter
+from .idle import IdleMotion
+from .lip_sync import LipSync
 from .pose import PoseVector
+from .pose_files import LoadPoses, PlotPoses, SavePoses, TrackedFace
 from .sequence import PoseSequence
 from .student import LoadStudent, StudentRender
 from .teacher import LoadTeacher, TeacherRender
@@ -17,6 +21,15 @@ NODES: list[type[io.ComfyNode]] = [
     LoadStudent,
     PoseVector,
     PoseSequence,
+    Expression,
+    IdleMotion,
+    LipSync,
+    TrackedFace,
+    LoadPoses,
+    SavePoses,
+    CombinePoses,
+    EditPoses,
+    PlotPoses,
     TeacherRender,
     StudentRender,
 ]

@@ -21,6 +21,7 @@ MODEL_FOLDER = "tha4"
 """models/tha4, and whatever extra_model_paths.yaml lists under that name."""
 
 _PREVIEW_SIZE = 512
+_INPUT = "input/"
 _log = logging.getLogger("tha4")
 
 
@@ -51,6 +52,28 @@ def wanted_folders(subfolder: str) -> list[Path]:
 def model_path(subfolder: str, name: str) -> Path:
     """The full path of a file that `model_files` listed."""
     return Path(folder_paths.get_full_path_or_raise(MODEL_FOLDER, f"{subfolder}/{name}"))
+
+
+def motion_files(subfolder: str, suffixes: tuple[str, ...]) -> list[str]:
+    """The files in `models/tha4/SUBFOLDER`, then those in the input folder as `input/NAME`, whose names end so."""
+    given = (path.name for path in Path(folder_paths.get_input_directory()).iterdir() if path.is_file())
+    wanted = sorted((name for name in given if name.lower().endswith(suffixes)), key=str.casefold)
+    return [*model_files(subfolder, suffixes), *(f"{_INPUT}{name}" for name in wanted)]
+
+
+def motion_path(subfolder: str, name: str) -> Path:
+    """The full path of a file that `motion_files` listed."""
+    if name.startswith(_INPUT):
+        return Path(folder_paths.get_input_directory()) / Path(name.removeprefix(_INPUT)).name
+    return model_path(subfolder, name)
+
+
+def new_output_path(prefix: str, suffix: str) -> Path:
+    """A path in the output folder that is not taken yet, numbered as ComfyUI numbers what it saves."""
+    folder, name, counter, _, _ = folder_paths.get_save_image_path(prefix, folder_paths.get_output_directory())
+    taken = (path.stem.rpartition("_")[2] for path in Path(folder).glob(f"{name}_*{suffix}"))
+    counter = max([counter - 1, *(int(number) for number in taken if number.isdecimal())]) + 1
+    return Path(folder) / f"{name}_{counter:05}{suffix}"
 
 
 def load_to_device(model: nn.Module, memory_required: int) -> torch.device:

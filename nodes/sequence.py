@@ -64,11 +64,7 @@ class PoseSequence(io.ComfyNode):
                     "keys", optional=True, tooltip='Poses that the script calls "key 1", "key 2" and so on.'
                 ),
             ],
-            outputs=[
-                types.Poses.Output(display_name="poses"),
-                io.Float.Output(display_name="fps", tooltip="The same as the input, for whatever saves the frames."),
-                io.Int.Output(display_name="frames", tooltip="How many poses there are."),
-            ],
+            outputs=motion_outputs(),
         )
 
     @classmethod
@@ -80,7 +76,7 @@ class PoseSequence(io.ComfyNode):
     @classmethod
     def execute(cls, script: str, fps: float, length: float, loop: bool, keys: Poses | None = None) -> io.NodeOutput:
         poses = render(script, fps, poses=keys, known=known_expressions(), length=length or None, loop=loop)
-        return io.NodeOutput(poses, fps, len(poses))
+        return motion_result(poses)
 
 
 def known_expressions() -> expressions.Library:
@@ -89,3 +85,17 @@ def known_expressions() -> expressions.Library:
     for folder in host.model_folders(EXPRESSION_FOLDER):
         known.update(expressions.library(folder))
     return known
+
+
+def motion_outputs() -> list[io.Output]:
+    """The outputs of a node that makes a motion."""
+    return [
+        types.Poses.Output(display_name="poses"),
+        io.Float.Output(display_name="fps", tooltip="The poses' frame rate, for whatever saves the frames."),
+        io.Int.Output(display_name="frames", tooltip="How many poses there are."),
+    ]
+
+
+def motion_result(poses: Poses) -> io.NodeOutput:
+    """What such a node gives."""
+    return io.NodeOutput(poses, poses.fps, len(poses))

@@ -47,7 +47,7 @@ class LoadStudent(io.ComfyNode):
                 io.Combo.Input(
                     "student",
                     options=[*sorted(students(), key=str.casefold), FROM_HUB],
-                    tooltip=f'A file or folder of models/tha4/students, or "{FROM_HUB}": what repo_id and file_name name.',
+                    tooltip=f'A file or folder of models/tha4/students, or "{FROM_HUB}": see repo_id and file_name.',
                 ),
                 *hub_inputs("lambda.safetensors"),
             ],

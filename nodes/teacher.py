@@ -37,8 +37,8 @@ class LoadTeacher(io.ComfyNode):
             node_id="THA4LoadTeacher",
             display_name="Load Teacher",
             category=types.CATEGORY,
-            description="A teacher animates characters that nobody has distilled yet: the published networks, which move "
-            "any character, or the demo character's own rig. The weights of the networks (CC BY-NC 4.0, "
+            description="A teacher animates characters that nobody has distilled yet: the published networks, which "
+            "move any character, or the demo character's own rig. The weights of the networks (CC BY-NC 4.0, "
             "non-commercial use only) are looked for in models/tha4/teacher; if they are not there and auto_download "
             "is on, they come from the hub repository you name, or else from their author's archive (about 600 MB).",
             inputs=[

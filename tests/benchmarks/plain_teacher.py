@@ -6,8 +6,8 @@ layouts, nothing remembered.
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import chain
 from unittest.mock import patch
 

@@ -42,9 +42,9 @@ def render(comfyui: Path, character: Path | None) -> Path:
         print(flush=True)
         if run.error or not run.history:
             sys.exit(f"ComfyUI reports: {run.error or 'nothing'} (its log: {base / 'comfyui.log'})")
-        saved = next(output["images"][0] for output in run.history["outputs"].values() if "images" in output)
+        shown = [image for output in run.history["outputs"].values() for image in output.get("images", [])]
         picture = OUTPUT / "demo.webp"
-        shutil.copy(server.file(saved), picture)
+        shutil.copy(server.file(next(image for image in shown if image["type"] == "output")), picture)
     return picture
 
 

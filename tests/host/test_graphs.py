@@ -53,8 +53,8 @@ def test_picture_character_pose_student_preview(server: ComfyUI) -> None:
         "4": node("PreviewImage", images=["3", 0]),
         "5": node("LoadImage", image="lambda_00.png"),
         "6": node(
-            "THA4LoadCharacter", file="from the image input", fit="auto", scale=1.0, offset_x=0.0, offset_y=0.0, **NO_HUB,
-            image=["5", 0], mask=["5", 1],
+            "THA4LoadCharacter", file="from the image input", fit="auto", scale=1.0, offset_x=0.0, offset_y=0.0,
+            **NO_HUB, image=["5", 0], mask=["5", 1],
         ),
         "7": node("PreviewAny", source=["6", 2]),
     }  # fmt: skip

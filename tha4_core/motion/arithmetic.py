@@ -15,7 +15,7 @@ from torch import Tensor
 from .. import pose
 from ..errors import MotionError
 from ..pose import Poses
-from . import groups, timeline
+from . import groups, reading, timeline
 
 
 def resample(poses: Poses, fps: float) -> Poses:
@@ -115,6 +115,20 @@ def limit(poses: Poses, ranges: Mapping[str, tuple[float, float]]) -> Poses:
         columns = list(pose.indices(name))
         values[:, columns] = values[:, columns].clamp(low, high)
     return Poses(pose.limit(values), poses.fps)
+
+
+def parse_limits(text: str) -> dict[str, tuple[float, float]]:
+    """Ranges for `limit` from lines of PARAMETER LOWEST HIGHEST. Raises MotionError, naming the line."""
+    ranges: dict[str, tuple[float, float]] = {}
+    for number, line in enumerate(text.splitlines(), start=1):
+        words = line.split("#", 1)[0].split()
+        if not words:
+            continue
+        if len(words) != 3:
+            raise MotionError(f"Line {number} of the limits, {reading.shorten(line)}, is not PARAMETER LOWEST HIGHEST.")
+        low, high = (reading.parse_number(word, f"line {number} of the limits") for word in words[1:])
+        ranges[words[0]] = (low, high)
+    return ranges
 
 
 def _check_amount(amount: float) -> None:

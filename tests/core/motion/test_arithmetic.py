@@ -160,3 +160,14 @@ def test_smoothing_keeps_still_what_is_still(poses: Poses, seconds: float, order
 def test_nonsense_is_refused(wrong: Callable[[Poses], object]) -> None:
     with pytest.raises(MotionError):
         wrong(Poses(torch.zeros(3, 45)))
+
+
+def test_limits_are_read_from_lines() -> None:
+    text = "head_y -0.5 0.5  # half way\n\neye_wink 0 0.25\n"
+    assert arithmetic.parse_limits(text) == {"head_y": (-0.5, 0.5), "eye_wink": (0.0, 0.25)}
+
+
+@pytest.mark.parametrize("text", ["head_y 1", "head_y a b", "head_y 0 nan", "head_y 0 1 2"])
+def test_limits_that_cannot_be_read_are_named(text: str) -> None:
+    with pytest.raises(MotionError, match="ine 2 of the limits"):
+        arithmetic.parse_limits("eye_wink 0 1\n" + text)

@@ -134,10 +134,10 @@ class Teacher(nn.Module):
     def render(self, character: Character, poses: Tensor, *, batch: int | None = None) -> Tensor:
         """Frames in model space, float32 `[N, 4, 512, 512]` on the teacher's device, of `poses` `[N, 45]`.
 
-        `batch` is how many poses pass the networks at once: 1 on a CPU and 4 elsewhere unless given; it bears on
-        speed and memory alone. Equal poses are rendered once. Raises PoseError.
+        `batch` is how many poses pass the networks at once: 4 unless given, and always 1 on a CPU, where more is no
+        faster and so a frame never depends on its company. Equal poses are rendered once. Raises PoseError.
         """
-        batch = batch or self._batch()
+        batch = self._batch(batch)
 
         def merged(poses: Tensor) -> Tensor:
             return self.body(self._face_morphed_full(character, poses, batch), poses)["upscaler.merged"]
@@ -147,13 +147,17 @@ class Teacher(nn.Module):
 
     @torch.no_grad()
     def outputs(self, character: Character, poses: Tensor) -> Images:
-        """All 33 images of spec section 4.3 for `poses` `[N, 45]`, named NETWORK.OUTPUT, in one batch.
+        """All 33 images of spec section 4.3 for `poses` `[N, 45]`, named NETWORK.OUTPUT.
 
         Float32 on the teacher's device; those of the eyebrow decomposer have a batch of 1. Raises PoseError.
         """
         poses = pose_numbers.check_poses(poses).to(self._device())
-        face = self.face(character, poses)
-        return self.body(face["face_morphed_full"], poses) | face | _named("eyebrow_decomposer", self.layers(character))
+        made = []
+        for chunk in torch.split(poses, self._batch()):
+            face = self.face(character, chunk)
+            made.append(self.body(face["face_morphed_full"], chunk) | face)
+        images_of_all = {name: torch.cat([outputs[name] for outputs in made]) for name in made[0]}
+        return images_of_all | _named("eyebrow_decomposer", self.layers(character))
 
     @torch.no_grad()
     def layers(self, character: Character) -> Images:
@@ -220,8 +224,8 @@ class Teacher(nn.Module):
         """Where the networks are, and where frames are made. (ComfyUI sets an attribute `device` of its own.)"""
         return next(self.parameters()).device
 
-    def _batch(self) -> int:
-        return 1 if self._device().type == "cpu" else 4
+    def _batch(self, wanted: int | None = None) -> int:
+        return 1 if self._device().type == "cpu" else max(1, wanted or 4)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Teacher:
         """Every move passes here: what is remembered does not stay behind on the old device."""
@@ -231,9 +235,13 @@ class Teacher(nn.Module):
         return self
 
     def _set_precision(self) -> None:
-        """The convolutions of the trunks run in `precision`; first and last layers, norms and conditions in float32."""
+        """The convolutions of the trunks run in `precision`; first and last layers, norms and conditions in float32.
+
+        So does the eyebrow decomposer: it runs once a character, and every later network enlarges its errors.
+        """
         for name, module in self.named_modules():
-            if "_blocks." in name and isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
+            trunk = "_blocks." in name and not name.startswith("eyebrow_decomposer.")
+            if trunk and isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
                 module.to(self.precision)
 
     def _lay_out(self) -> None:

@@ -55,7 +55,9 @@ def _group_norm(self: norm.GroupNorm, x: Tensor) -> Tensor:
     return functional.silu(y) if self.silu else y
 
 
-def _residual_block(self: unet.ResidualBlock, x: Tensor, conditions: tuple[Tensor, Tensor]) -> Tensor:
+def _residual_block(
+    self: unet.ResidualBlock, x: Tensor, conditions: tuple[Tensor, Tensor], *, inplace: bool = False
+) -> Tensor:
     h = _resample(self.resample, functional.silu(functional.group_norm(x, *_of(self.norm0))))
     h = functional.conv2d(h, self.conv0.weight, self.conv0.bias, padding=1)
     h = functional.group_norm(h, *_of(self.norm1))

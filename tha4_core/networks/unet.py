@@ -26,7 +26,7 @@ _HEADS = 8
 
 
 class ModulatedNorm(GroupNorm):
-    """A GroupNorm with SiLU whose affine the two conditions scale and shift: time once for all (`fold`), the pose for every x."""
+    """A GroupNorm with SiLU whose affine two conditions modulate: time once for all (`fold`), then the pose."""
 
     scale: Tensor
     shift: Tensor
@@ -86,14 +86,18 @@ class ResidualBlock(nn.Module):
         self.cond1_layers = nn.Sequential(nn.SiLU(), nn.Linear(_CONDITION, 2 * out_channels))
         self.skip = nn.Conv2d(channels, out_channels, 1) if channels != out_channels else nn.Identity()
 
-    def forward(self, x: Tensor, condition: Tensor) -> Tensor:
-        """`x` `[N, channels, H, W]` under `condition` `[N, 256]`: `[N, out_channels, H', W']`."""
-        h = self.norm0(x)
+    def forward(self, x: Tensor, condition: Tensor, *, inplace: bool = False) -> Tensor:
+        """`x` `[N, channels, H, W]` under `condition` `[N, 256]`: `[N, out_channels, H', W']`.
+
+        `inplace` allows the block to use up `x`, if the skip is a convolution.
+        """
+        shortcut = self.skip(x)
+        h = self.norm0(x, inplace=inplace)
         if self.resample == "down":
-            h, x = functional.avg_pool2d(h, 2), functional.avg_pool2d(x, 2)
+            h, shortcut = functional.avg_pool2d(h, 2), functional.avg_pool2d(shortcut, 2)
         h = self.norm1.modulate(self.conv0(h), self.cond1_layers(condition))
         h = self.conv1(h)
-        return _add_doubled(h, x) if self.resample == "up" else h.add_(self.skip(x))
+        return _add_doubled(h, shortcut) if self.resample == "up" else h.add_(shortcut)
 
     def fold(self, time: Tensor) -> None:
         """Make the time condition `[1, 256]` part of the second norm."""
@@ -161,7 +165,7 @@ class UpBlock(nn.Module):
     def forward(self, h: Tensor, skips: list[Tensor], condition: Tensor) -> Tensor:
         """Takes its two skips off the end of `skips`."""
         for index, block in enumerate(self.resnet_blocks):
-            h = block(torch.cat([h, skips.pop()], dim=1), condition)
+            h = block(torch.cat([h, skips.pop()], dim=1), condition, inplace=True)
             if self.attention_blocks:
                 h = self.attention_blocks[index](h)
         return h if self.upsample is None else self.upsample(h, condition)

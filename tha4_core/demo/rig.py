@@ -22,7 +22,7 @@ from .layers import FINE, Layer, load_layers
 
 REACH = 48
 """Pixels that a layer's rectangle is grown by to hold it in every pose."""
-BROWS_THROUGH_HAIR = 0.45
+BROWS_THROUGH_HAIR = 0.7
 """How opaque the brows are where hair lies before them."""
 FACE_ROWS, FACE_COLUMNS = slice(32, 224), slice(160, 352)
 STUDENT_ROWS, STUDENT_COLUMNS = slice(80, 208), slice(192, 320)
@@ -109,7 +109,7 @@ class DemoRig(nn.Module):
         canvas = head.new_zeros(head.shape[0], 4, images.SIZE, images.SIZE)
         for name, texture, field in self._sheets(fields, head, brows):
             _over(canvas, self._look_up(name, texture, field, rows, columns), rows, columns)
-        part = canvas[..., slice(*rows), slice(*columns)] * 2 - 1
+        part = model_space(canvas[..., slice(*rows), slice(*columns)])
         return images.paste(part, self.image, slice(*rows), slice(*columns))
 
     def _merge(self, poses: Tensor, head: Tensor, brows: Tensor) -> tuple[Tensor, Tensor]:
@@ -125,7 +125,7 @@ class DemoRig(nn.Module):
             if name != "brows":
                 part = way[..., slice(*rows), slice(*columns)]
                 part += (moved - part) * seen[:, 3:]
-        return canvas * 2 - 1, way * (2 / images.SIZE)
+        return model_space(canvas), way * (2 / images.SIZE)
 
     def _sheets(self, fields: Tensor, head: Tensor, brows: Tensor) -> list[tuple[str, Tensor, Tensor]]:
         """Name, texture and field of everything that is drawn, back to front."""
@@ -166,6 +166,11 @@ def demo_character() -> Character:
 def filtered(texture: Tensor) -> Tensor:
     """Means of 2 x 2 texels: looked up bilinearly, they give the mean over a pixel wherever it lies."""
     return functional.avg_pool2d(texture, FINE, stride=1)
+
+
+def model_space(canvas: Tensor) -> Tensor:
+    """Linear light, colour multiplied by alpha, 0..1, in model space; what rounds to alpha 0 is background."""
+    return torch.where(canvas[:, 3:] < 0.5 / 255, -1.0, canvas * 2 - 1)
 
 
 def _reach(layer: Layer) -> tuple[tuple[int, int], tuple[int, int]]:

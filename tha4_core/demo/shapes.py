@@ -63,7 +63,7 @@ LIDS: dict[str, Lids] = {
 LOWER_LASH: Curve = (0, 0, 0.5, 0.8, 1.0, 1.3, 1.7, 1.9, 0, 0, 0)
 
 BROW_PLACES: Curve = (-16, -15, -8, 0, 8, 14, 17.5)
-BROW: Curve = (127.6, 127.2, 124.4, 122.6, 122.6, 125, 127.4)
+BROW: Curve = (125.4, 125.2, 123.8, 122.8, 123.4, 125.6, 127.6)
 BROW_WIDTH: Curve = (0, 1.9, 2.9, 3.1, 2.6, 1.4, 0)
 BROWS: dict[str, Curve] = {
     # how far down each place of the brow goes

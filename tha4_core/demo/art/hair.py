@@ -62,6 +62,15 @@ WISPS: tuple[Points, ...] = (
 )
 
 
+DOME_SHADE: Points = ((322.5, 106, 1), (328, 150), (312, 172), (314, 150), (317, 130), (319.5, 117))
+CROWN: tuple[Points, ...] = (
+    ((243, 62), (228, 70), (215, 84)),
+    ((272, 61), (288, 69), (301, 84)),
+    ((252, 61), (240, 70), (230, 82)),
+    ((264, 61), (272, 68), (279, 78)),
+)
+
+
 def lock(points: Points, widths: Points) -> Array:
     """A closed outline about a centre line; `widths` are (place along it 0..1, half width)."""
     centre = smooth(points)
@@ -138,7 +147,11 @@ def front_hair(pen: Pen) -> None:
     pen.fill(outline, c.HAIR)
     with pen.inside(outline):
         _shade_bangs(pen)
+        for flip in (False, True):
+            pen.fill(smooth(mirrored(DOME_SHADE) if flip else DOME_SHADE, closed=True), c.HAIR_SHADE)
         _light(pen)
+        for strand in CROWN:
+            pen.line(smooth(strand), 0.9, c.HAIR_LINE, taper(0.5, 0.5), alpha=0.75)
         for strand, _ in STRANDS:
             pen.line(smooth(strand), 1.15, c.HAIR_LINE, taper(0, 0.9))
         for wisp in WISPS:
@@ -181,21 +194,27 @@ def _between(start: Array, tip: Array) -> Array:
 
 
 RING: Points = ((195, 114), (210, 96), (233, 85), (258, 81.5), (283, 85), (304, 96), (318, 114))
-RING_CUTS = (0.06, 0.135, 0.2, 0.345, 0.43, 0.515, 0.56, 0.665, 0.79, 0.87, 0.94)
-RING_DEPTHS = (6, 8, 12, 9, 13, 6, 11, 13, 9, 6)
-TEETH = ((0, 0.16, 0.34, 0.55, 0.73, 0.88, 1), (0.05, 0.62, 0.34, 1, 0.42, 0.6, 0.05))
+RING_ENDS = (0.1, 0.91)
+RING_DEPTH = (3.5, 7.5)
 
 
 def _light(pen: Pen) -> None:
-    """The ring of light: patches that follow the dome between the strands, in teeth below."""
+    """The ring of light: patches that follow the dome from strand to strand, rounded above, in two teeth below."""
     ring = smooth(RING, steps=40)
-    count = len(ring) - 1
-    for (first, last), depth in zip(pairwise(RING_CUTS), RING_DEPTHS, strict=True):
-        edge = ring[int(first * count) + 2 : int(last * count) - 1]
+    gaps = [np.linalg.norm(ring[:, None] - smooth(strand)[None], axis=2).min(axis=1) for strand, _ in STRANDS]
+    crossings = [int(gap.argmin()) for gap in gaps if gap.min() < 1.5]
+    first, last = (int(end * len(ring)) for end in RING_ENDS)
+    cuts = sorted({first, last, *(i for i in crossings if first + 8 < i < last - 8)})
+    for start, end in pairwise(cuts):
+        if end - start < 12:
+            continue
+        edge = ring[start + 2 : end - 1]
         t = np.linspace(0, 1, len(edge))
-        lower = offset(edge, -depth * np.interp(t, *TEETH))
-        upper = offset(edge, 1.6 * np.sin(np.pi * t) ** 0.7)
-        pen.fill(np.concatenate([upper, lower[::-1]]), c.HAIR_LIGHT, alpha=0.75)
+        nearness = 1 - ((start + end) / len(ring) - 1) ** 2
+        belly = np.sin(np.pi * t) ** 0.45 * (0.78 + 0.22 * np.cos(4 * np.pi * (t - 0.3)))
+        lower = offset(edge, -(RING_DEPTH[0] + RING_DEPTH[1] * nearness) * belly)
+        upper = offset(edge, 1.6 * np.sin(np.pi * t) ** 0.6)
+        pen.fill(np.concatenate([upper, lower[::-1]]), c.HAIR_LIGHT, alpha=0.72)
 
 
 def clip(pen: Pen) -> None:

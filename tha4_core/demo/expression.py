@@ -266,7 +266,7 @@ class Expression(nn.Module):
         share = (place - first)[:, None]
         top, bottom = (curves.gather(2, index) * (1 - share) + curves.gather(2, index + 1) * share).unbind(1)
         left, right = u.clamp(0, 1) ** 2, (-u).clamp(0, 1) ** 2
-        bend = left * (3.2 * (low_left - up_left) - 3.4 * smirk) + right * (3.2 * (low_right - up_right) + 0.8 * smirk)
+        bend = left * (3.6 * (low_left - up_left) - 3.8 * smirk) + right * (3.6 * (low_right - up_right) + 0.8 * smirk)
         return top + bend, bottom + bend, teeth, tongue, half_width, u
 
 

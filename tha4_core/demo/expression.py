@@ -36,7 +36,7 @@ def colour(code: str) -> Tensor:
 LASH, LASH_WARM, CREASE = colour("#3d2140"), colour("#8a3f48"), colour("#a8605c")
 WHITE, WHITE_SHADE, EYE_SHADE = colour("#fffdfb"), colour("#d3cbe6"), colour("#7a5c8e")
 LID_SHADE = colour("#f6c3b2")
-BROW = colour("#2b4f80")
+BROW = colour("#223a70")
 LIP_LINE, LIP_LINE_LOW = colour("#7d3440"), colour("#a1505a")
 MOUTH_TOP, MOUTH_LOW, TONGUE, TEETH = colour("#86283a"), colour("#b8434f"), colour("#f58a8c"), colour("#fffaf6")
 UNDER_LIP = colour("#edb09e")
@@ -97,8 +97,7 @@ class Expression(nn.Module):
         self._constant("head", head.texture[None])
         self._constant("iris", _two_sides(iris))
         self._constant("glint", _two_sides(glint))
-        self.iris_corner = (iris.left - MIDDLE, iris.top - shapes.IRIS_ROW)
-        self.glint_corner = (glint.left - MIDDLE, glint.top - shapes.IRIS_ROW)
+        self.iris_top, self.glint_top = (layer.top - shapes.IRIS_ROW for layer in (iris, glint))
         across, places = centres(*EYE_REACH), torch.linspace(-1, 1, MOUTH_SAMPLES)
         self._constant("across", across)
         self._constant("eye_rows", centres(*EYE_ROWS))
@@ -195,19 +194,19 @@ class Expression(nn.Module):
         share = (below[..., None, :, :] / 8).clamp(0, 1)
         white = WHITE_SHADE.to(canvas)[:, None, None] * (1 - share) + WHITE.to(canvas)[:, None, None] * share
         canvas = paint(canvas, opening, white)
-        small = pose[:, 24:26] * 0.72
+        small = pose[:, 24:26] * 0.66
         wide = pose[:, 16:18] * 0.1
-        canvas = self._paste(canvas, self.iris, self.iris_corner, pose, (1 - small) * (1 - wide), 1.0, opening)
+        canvas = self._paste(canvas, self.iris, self.iris_top, pose, (1 - small) * (1 - wide), 1.0, opening)
         shade = (opening * (1 - (below - 1.2) / 3.6).clamp(0, 1) * 0.5)[..., None, :, :]
         rgb = canvas[..., :3, :, :] * (1 - shade * (1 - EYE_SHADE.to(canvas)[:, None, None]))
         canvas = torch.cat([rgb, canvas[..., 3:, :, :]], dim=-3)
-        return self._paste(canvas, self.glint, self.glint_corner, pose, (1 - small) ** 0.7, 0.6, opening)
+        return self._paste(canvas, self.glint, self.glint_top, pose, (1 - small) ** 0.7, 0.6, opening)
 
     def _paste(
         self,
         canvas: Tensor,
         texture: Tensor,
-        corner: tuple[float, float],
+        top: float,
         pose: Tensor,
         size: Tensor,
         follow: float,
@@ -219,8 +218,8 @@ class Expression(nn.Module):
         y = self.eye_rows - (shapes.IRIS_ROW - IRIS_TRAVEL[1] * follow * pose[:, 37, None, None])
         x, y = x / size[..., None], (y / size[..., None])
         height, width = texture.shape[-2:]
-        u = (x - corner[0]) * FINE / width * 2 - 1
-        v = (y - corner[1]) * FINE / height * 2 - 1
+        u = x * FINE / width * 2
+        v = (y - top) * FINE / height * 2 - 1
         grid = torch.stack([u[..., None, :].expand(*opening.shape), v[..., :, None].expand(*opening.shape)], dim=-1)
         textures = texture.expand(pose.shape[0], -1, -1, -1, -1).flatten(0, 1)
         seen = functional.grid_sample(textures, grid.flatten(0, 1), align_corners=False).reshape(canvas.shape)
@@ -267,7 +266,7 @@ class Expression(nn.Module):
         share = (place - first)[:, None]
         top, bottom = (curves.gather(2, index) * (1 - share) + curves.gather(2, index + 1) * share).unbind(1)
         left, right = u.clamp(0, 1) ** 2, (-u).clamp(0, 1) ** 2
-        bend = left * (3.2 * (low_left - up_left) - 3.4 * smirk) + right * (3.2 * (low_right - up_right) + 0.8 * smirk)
+        bend = left * (3.6 * (low_left - up_left) - 3.8 * smirk) + right * (3.6 * (low_right - up_right) + 0.8 * smirk)
         return top + bend, bottom + bend, teeth, tongue, half_width, u
 
 
@@ -284,7 +283,11 @@ def _mouth(mouth: shapes.Mouth, places: Tensor) -> Tensor:
 
 
 def _two_sides(layer: Layer) -> Tensor:
-    return torch.stack([layer.texture, layer.texture.flip(-1)])[None]
+    """The texture as each eye's local columns see it, `[1, 2, 4, h, w]`, padded to have the middle in its middle."""
+    reach = max(MIDDLE - layer.left, layer.right - MIDDLE)
+    sides = [int((reach - MIDDLE + layer.left) * FINE), int((reach + MIDDLE - layer.right) * FINE)]
+    texture = functional.pad(layer.texture, sides)
+    return torch.stack([texture, texture.flip(-1)])[None]
 
 
 def _window(corner: tuple[float, float], rows: tuple[int, int], columns: tuple[float, float]) -> tuple[slice, slice]:

@@ -129,9 +129,9 @@ def _traits(name: str, x: Tensor, y: Tensor) -> Tensor:
         "neck": (8 * one, 0.6 * (1 - _ramp(y, 178, 222)), 1 - _ramp(y, 182, 228), 16 * one),
         "body": (0 * one, 0 * one, 0 * one, chest),
         "ears": (4 * one, one, one, 6 * one),
-        "head": (_bowl(x, y, 140, 72, 92, 54), one, one, 14 * one),
+        "head": (_bowl(x, y, 140, 78, 98, 54), one, one, 14 * one),
         "side_hair": (26 - 6 * _ramp(y, 150, 230), 0.2 + 0.8 * hang, 0.3 + 0.7 * hang, 14 + 12 * _ramp(y, 150, 240)),
-        "front_hair": (5 + _bowl(x, y, 138, 72, 94, 58), one, one, 15 * one),
+        "front_hair": (4 + _bowl(x, y, 138, 80, 104, 58), one, one, 15 * one),
     }[name]
     tilt = 1 - 0.55 * _ramp(y, 400, 560)
     breath = (1 - _ramp(y, 300, 430)) * (1 - 0.6 * (1 - _ramp(y, 150, 230)))

@@ -20,10 +20,12 @@ from ..warping import warp
 from . import expression, motion, shapes
 from .layers import FINE, Layer, load_layers
 
-REACH = 48
+REACH = {"back_hair": 56, "neck": 32, "body": 24, "ears": 56, "head": 56, "side_hair": 56, "front_hair": 64}
 """Pixels that a layer's rectangle is grown by to hold it in every pose."""
-BROWS_THROUGH_HAIR = 0.45
+BROWS_THROUGH_HAIR = 0.7
 """How opaque the brows are where hair lies before them."""
+Rectangle = tuple[tuple[int, int], tuple[int, int]]
+"""First row and the row after the last; first column and the column after the last."""
 FACE_ROWS, FACE_COLUMNS = slice(32, 224), slice(160, 352)
 STUDENT_ROWS, STUDENT_COLUMNS = slice(80, 208), slice(192, 320)
 
@@ -33,6 +35,8 @@ class DemoRig(nn.Module):
 
     picture: Tensor
     image: Tensor
+    under: Tensor
+    over: Tensor
 
     def __init__(self, layers: dict[str, Layer] | None = None) -> None:
         super().__init__()
@@ -41,12 +45,19 @@ class DemoRig(nn.Module):
         self.movement = motion.Movement()
         self.places = {name: (layers[name].left, layers[name].top) for name in motion.LAYERS}
         self.places["brows"] = (expression.BROWS_CORNER[0] + images.SIZE // 2, expression.BROWS_CORNER[1])
-        self.rectangles = {name: _reach(layers[name]) for name in motion.LAYERS}
+        self.rectangles = {name: rectangle(layers[name], REACH[name]) for name in motion.LAYERS}
         self.rectangles["brows"] = self.rectangles["head"]
+        self.face_rectangle = rectangle(layers["head"], 0)
         for name in motion.LAYERS:
-            self.register_buffer(f"layer_{name}", filtered(layers[name].texture[None]), persistent=False)
-        self.register_buffer("picture", self._draw_picture(), persistent=False)
-        self.register_buffer("image", images.to_model(self.picture.float() / 255)[None], persistent=False)
+            self._constant(f"layer_{name}", filtered(layers[name].texture[None]))
+        under, over = self._draw_around_face()
+        self._constant("under", under)
+        self._constant("over", over)
+        self._constant("picture", self._draw_picture())
+        self._constant("image", images.to_model(self.picture.float() / 255)[None])
+
+    def _constant(self, name: str, value: Tensor) -> None:
+        self.register_buffer(name, value, persistent=False)
 
     def render(self, character: Character, poses: Tensor) -> Tensor:
         """Frames for poses `[N, 45]`: model space, float32 `[N, 4, 512, 512]`.
@@ -81,7 +92,7 @@ class DemoRig(nn.Module):
         columns = torch.arange(STUDENT_COLUMNS.start, STUDENT_COLUMNS.stop, device=self.picture.device) + 0.5
         aside = (columns - images.SIZE / 2).abs() - shapes.EYE_MIDDLE
         eye = _ellipse(aside - 2, rows - shapes.IRIS_ROW, 24, 19)
-        brow = _ellipse(aside, rows - 122, 22, 15)
+        brow = _ellipse(aside, rows - 123, 24, 18)
         mouth = _ellipse(columns - images.SIZE / 2, rows - 179, 17, 14)
         return torch.maximum(torch.maximum(eye, brow), mouth)[None]
 
@@ -101,16 +112,27 @@ class DemoRig(nn.Module):
         merged = self._merge(rest, *self.face(rest))[0]
         return (images.to_srgb(merged)[0] * 255).round().to(torch.uint8)
 
+    def _draw_around_face(self) -> tuple[Tensor, Tensor]:
+        """What lies behind the resting head, `[1, 4, h, w]`, and the layers before it, `[2, 4, h, w]`."""
+        rows, columns = self.face_rectangle
+        still = torch.zeros(1, 2, rows[1] - rows[0], columns[1] - columns[0])
+        seen = {n: self._look_up(n, getattr(self, f"layer_{n}"), self.face_rectangle, still) for n in motion.LAYERS}
+        behind, before = motion.LAYERS[:4], motion.LAYERS[5:]
+        canvas = torch.zeros_like(seen["head"])
+        for name in behind:
+            _over(canvas, seen[name])
+        return canvas, torch.cat([seen[name] for name in before])
+
     def _morph_face(self, head: Tensor, brows: Tensor) -> Tensor:
         """The picture with the posed face, the head as it was: step 4 of the system, model space."""
-        rest = torch.zeros(1, COUNT, device=head.device)
-        fields = self.movement(rest).expand(head.shape[0], -1, -1, -1, -1)
-        rows, columns = self.rectangles["head"]
-        canvas = head.new_zeros(head.shape[0], 4, images.SIZE, images.SIZE)
-        for name, texture, field in self._sheets(fields, head, brows):
-            _over(canvas, self._look_up(name, texture, field, rows, columns), rows, columns)
-        part = canvas[..., slice(*rows), slice(*columns)] * 2 - 1
-        return images.paste(part, self.image, slice(*rows), slice(*columns))
+        rows, columns = self.face_rectangle
+        still = head.new_zeros(head.shape[0], 2, rows[1] - rows[0], columns[1] - columns[0])
+        canvas = self.under.repeat(head.shape[0], 1, 1, 1)
+        _over(canvas, self._look_up("head", filtered(head), self.face_rectangle, still))
+        for layer in self.over:
+            _over(canvas, layer[None])
+        _over(canvas, self._look_up("brows", filtered(brows * BROWS_THROUGH_HAIR), self.face_rectangle, still))
+        return images.paste(model_space(canvas), self.image, slice(*rows), slice(*columns))
 
     def _merge(self, poses: Tensor, head: Tensor, brows: Tensor) -> tuple[Tensor, Tensor]:
         """The frame in model space and its grid change."""
@@ -120,12 +142,12 @@ class DemoRig(nn.Module):
         for name, texture, field in self._sheets(fields, head, brows):
             rows, columns = self.rectangles[name]
             moved = motion.spread(field, rows, columns)
-            seen = self._look_up(name, texture, field, rows, columns, moved)
-            _over(canvas, seen, rows, columns)
+            seen = self._look_up(name, texture, (rows, columns), moved)
+            _over(canvas[..., slice(*rows), slice(*columns)], seen)
             if name != "brows":
                 part = way[..., slice(*rows), slice(*columns)]
-                part += (moved - part) * seen[:, 3:]
-        return canvas * 2 - 1, way * (2 / images.SIZE)
+                part.addcmul_(moved - part, seen[:, 3:])
+        return model_space(canvas), way.mul_(2 / images.SIZE)
 
     def _sheets(self, fields: Tensor, head: Tensor, brows: Tensor) -> list[tuple[str, Tensor, Tensor]]:
         """Name, texture and field of everything that is drawn, back to front."""
@@ -134,26 +156,17 @@ class DemoRig(nn.Module):
         sheets = [(name, textures[name], fields[:, i]) for i, name in enumerate(motion.LAYERS)]
         return [*sheets, ("brows", filtered(brows * BROWS_THROUGH_HAIR), fields[:, motion.LAYERS.index("head")])]
 
-    def _look_up(
-        self,
-        name: str,
-        texture: Tensor,
-        field: Tensor,
-        rows: tuple[int, int],
-        columns: tuple[int, int],
-        moved: Tensor | None = None,
-    ) -> Tensor:
-        """A layer as it shows in a rectangle of the frame, `[N, 4, h, w]`, linear light."""
-        moved = motion.spread(field, rows, columns) if moved is None else moved
-        left, top = self.places[name]
+    def _look_up(self, name: str, texture: Tensor, place: Rectangle, moved: Tensor) -> Tensor:
+        """A layer as it shows in a rectangle of the frame, `[N, 4, h, w]`, by displacements `[N, 2, h, w]`."""
+        (rows, columns), (left, top) = place, self.places[name]
+        y = torch.arange(*rows, device=moved.device) + (0.5 - top)
         x = torch.arange(*columns, device=moved.device) + (0.5 - left)
-        y = (torch.arange(*rows, device=moved.device) + (0.5 - top))[:, None]
-        height, width = (side + 1 for side in texture.shape[-2:])
+        still = torch.stack([x.expand(len(y), len(x)), y[:, None].expand(len(y), len(x))], dim=-1)
         # The filtered texture has its samples at the corners between texels, one fewer each way.
-        grid = torch.stack([
-            ((x + moved[:, 0]) * FINE - 0.5) * (2 / (width - 1)) - 1,
-            ((y + moved[:, 1]) * FINE - 0.5) * (2 / (height - 1)) - 1,
-        ], dim=-1)  # fmt: skip
+        height, width = texture.shape[-2:]
+        scale = torch.tensor([2 * FINE / width, 2 * FINE / height], device=moved.device)
+        shift = torch.tensor([1 / width + 1, 1 / height + 1], device=moved.device)
+        grid = torch.addcmul(still * scale - shift, moved.movedim(1, -1), scale)
         return functional.grid_sample(texture.expand(moved.shape[0], -1, -1, -1), grid, align_corners=False)
 
 
@@ -168,21 +181,24 @@ def filtered(texture: Tensor) -> Tensor:
     return functional.avg_pool2d(texture, FINE, stride=1)
 
 
-def _reach(layer: Layer) -> tuple[tuple[int, int], tuple[int, int]]:
-    """Rows and columns, multiples of `motion.CELL`, that hold a layer in every pose."""
+def model_space(canvas: Tensor) -> Tensor:
+    """Linear light, colour multiplied by alpha, 0..1, turned to model space; what rounds to alpha 0 is background."""
+    return canvas.mul_(2 * (canvas[:, 3:] >= 0.5 / 255)).sub_(1)
+
+
+def rectangle(layer: Layer, reach: int) -> Rectangle:
+    """Rows and columns, multiples of `motion.CELL`, that hold a layer moved by up to `reach` pixels."""
 
     def widen(first: int, last: int) -> tuple[int, int]:
-        low, high = (first - REACH) // motion.CELL, -(-(last + REACH) // motion.CELL)
+        low, high = (first - reach) // motion.CELL, -(-(last + reach) // motion.CELL)
         return max(low, 0) * motion.CELL, min(high * motion.CELL, images.SIZE)
 
     return widen(layer.top, layer.bottom), widen(layer.left, layer.right)
 
 
-def _over(canvas: Tensor, seen: Tensor, rows: tuple[int, int], columns: tuple[int, int]) -> None:
-    """Put what is seen in a rectangle over the canvas."""
-    part = canvas[..., slice(*rows), slice(*columns)]
-    part *= 1 - seen[:, 3:]
-    part += seen
+def _over(canvas: Tensor, seen: Tensor) -> None:
+    """Put what is seen over a canvas, in place."""
+    canvas.mul_(1 - seen[:, 3:]).add_(seen)
 
 
 def _behind(fields: Tensor) -> Tensor:

@@ -71,8 +71,6 @@ def _skirt(pen: Pen) -> None:
                 pen.fill(_side(pleat, flip), c.NAVY_SHADE)
                 pen.line(_side(((top, 440), (bottom, 556)), flip, False), 1.2, c.NAVY_LINE, taper(0.2, 0))
         pen.fill(smooth(both(((256, 440), (330, 440), (330, 458), (256, 466))), closed=True), c.NAVY_SHADE)
-        trim = smooth([*mirrored(((256, 522), (310, 520), (352, 512))), (310, 520), (352, 512)])
-        pen.line(trim, 2.2, c.GOLD, taper(0, 0), alpha=0.9)
     _closed(pen, outline, 1.4, c.NAVY_LINE)
 
 

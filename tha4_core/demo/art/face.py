@@ -75,11 +75,11 @@ def nose(pen: Pen) -> None:
 
 def ears(pen: Pen) -> None:
     """Both ears; hair covers most of them."""
-    half: Points = ((302, 134), (309, 131), (314.5, 137), (314, 150), (308, 162), (301, 166), (298, 150))
+    half: Points = ((302, 134), (309, 131), (314.5, 137), (313.5, 148), (308, 156), (301, 158), (298, 148))
     for flip in (False, True):
         outline = smooth(half if not flip else mirrored(half), closed=True)
         pen.fill(outline, c.SKIN)
-        inner: Points = ((304, 139), (310, 138), (310.5, 148), (306, 158), (302, 160))
+        inner: Points = ((304, 139), (310, 138), (310, 146), (306, 152), (302, 154))
         with pen.inside(outline):
             pen.fill(smooth(inner if not flip else mirrored(inner), closed=True), c.SKIN_SHADE)
         pen.line(outline, 1.2, c.SKIN_LINE, taper(0.02, 0.02))
@@ -97,5 +97,5 @@ def neck(pen: Pen) -> None:
     side: Points = ((271, 190), (271.5, 212), (276, 224), (290, 234))
     for flip in (False, True):
         pen.line(smooth(side if not flip else mirrored(side)[::-1]), 1.3, c.SKIN_LINE, taper(0.05, 0.3))
-        bone: Points = ((262, 238), (270, 236.5), (280, 237))
-        pen.line(smooth(bone if not flip else mirrored(bone)[::-1]), 1.1, c.SKIN_LINE, taper(0.4, 0.6), alpha=0.7)
+        bone: Points = ((261, 237.5), (266, 236), (273, 236))
+        pen.line(smooth(bone if not flip else mirrored(bone)[::-1]), 0.9, c.SKIN_LINE, taper(0.4, 0.6), alpha=0.55)

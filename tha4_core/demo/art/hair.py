@@ -31,27 +31,27 @@ DOME_TOP: Points = (
 
 # From the viewer's right to the left; a third number marks tips and notches.
 BANGS_EDGE: Points = (
-    (320.5, 146), (319.5, 160), (313.5, 174, 1), (313, 158), (309.5, 143), (307.5, 131, 1),
-    (307, 142), (304, 151), (300.5, 156, 1), (300.5, 143), (298, 130), (295.5, 119, 1),
-    (294.5, 129), (289.5, 137, 1), (283, 130), (275, 118), (270, 105, 1),
-    (270.5, 118), (268.5, 127), (264.5, 133.5, 1), (262, 124), (259.5, 113, 1),
-    (262, 125), (262, 137), (258, 147.5, 1), (250, 137), (245.5, 122), (244, 107, 1),
-    (243, 119), (239.5, 128), (234, 135, 1), (227.5, 128), (223.5, 120), (222.5, 112, 1),
-    (222, 123), (218.5, 132), (213.5, 139, 1), (212, 131), (212, 122, 1),
-    (210.5, 137), (206, 148), (204.5, 160, 1), (200, 150), (199, 139), (200, 130, 1),
+    (320.5, 146), (319.5, 160), (313.5, 174, 1), (313, 158), (309.5, 140), (307.5, 126, 1),
+    (307, 142), (305, 151), (303, 158, 1), (301, 144), (298, 127), (295.5, 114, 1),
+    (296, 128), (293, 139, 1), (284, 130), (275, 115), (270, 100, 1),
+    (270.5, 118), (269.5, 123), (267, 129, 1), (262.5, 121), (259.5, 109, 1),
+    (262.5, 125), (263, 137), (260.5, 149, 1), (251, 138), (245.5, 119), (244, 102.5, 1),
+    (242, 119), (237, 128), (229.5, 136, 1), (225.5, 128), (223.5, 117), (222.5, 107, 1),
+    (220.5, 122), (215.5, 132), (209.5, 140.5, 1), (209.5, 129), (211.5, 116, 1),
+    (210.5, 137), (206, 150), (203, 164, 1), (199.5, 152), (199, 137), (200, 125, 1),
     (197.5, 148), (199, 164), (202, 177, 1), (194, 163), (192.5, 146),
 )  # fmt: skip
 
 # Strands go on from the notches of the bangs up to the parting; the number is how far the shade reaches into the lock.
 STRANDS: tuple[tuple[Points, float], ...] = (
-    (((307.5, 131), (307, 114), (298, 92), (284, 76)), 0.35),
-    (((295.5, 119), (292.5, 103), (284, 86), (272, 74)), 0.5),
-    (((270, 105), (268.5, 93), (266, 81), (263, 70)), 0.45),
-    (((259.5, 113), (258.5, 103), (259, 94), (260, 88)), 0.3),
-    (((244, 107), (244.5, 94), (249.5, 80), (258, 67)), 0.55),
-    (((222.5, 112), (225, 98), (234, 82), (250, 68)), 0.45),
-    (((212, 122), (213.5, 108), (219, 96), (226, 88)), 0.35),
-    (((200, 130), (201, 112), (210, 91), (228, 74)), 0.4),
+    (((307.5, 126), (307, 114), (298, 92), (284, 76)), 0.35),
+    (((295.5, 114), (292.5, 103), (284, 86), (272, 74)), 0.5),
+    (((270, 100), (268.5, 93), (266, 81), (263, 70)), 0.45),
+    (((259.5, 109), (258.5, 103), (259, 94), (260, 88)), 0.3),
+    (((244, 102.5), (244.5, 94), (249.5, 80), (258, 67)), 0.55),
+    (((222.5, 107), (225, 98), (234, 82), (250, 68)), 0.45),
+    (((211.5, 116), (213.5, 108), (219, 96), (226, 88)), 0.35),
+    (((200, 125), (201, 112), (210, 91), (228, 74)), 0.4),
 )
 WISPS: tuple[Points, ...] = (
     ((234, 126), (233, 112), (238, 96)),
@@ -59,6 +59,15 @@ WISPS: tuple[Points, ...] = (
     ((254, 132), (251, 118), (251, 104)),
     ((316, 150), (316, 130), (311, 112)),
     ((205, 142), (206, 128), (210, 114)),
+)
+
+
+DOME_SHADE: Points = ((322.5, 106, 1), (328, 150), (312, 172), (314, 150), (317, 130), (319.5, 117))
+CROWN: tuple[Points, ...] = (
+    ((243, 62), (228, 70), (215, 84)),
+    ((272, 61), (288, 69), (301, 84)),
+    ((252, 61), (240, 70), (230, 82)),
+    ((264, 61), (272, 68), (279, 78)),
 )
 
 
@@ -138,7 +147,11 @@ def front_hair(pen: Pen) -> None:
     pen.fill(outline, c.HAIR)
     with pen.inside(outline):
         _shade_bangs(pen)
+        for flip in (False, True):
+            pen.fill(smooth(mirrored(DOME_SHADE) if flip else DOME_SHADE, closed=True), c.HAIR_SHADE)
         _light(pen)
+        for strand in CROWN:
+            pen.line(smooth(strand), 0.9, c.HAIR_LINE, taper(0.5, 0.5), alpha=0.75)
         for strand, _ in STRANDS:
             pen.line(smooth(strand), 1.15, c.HAIR_LINE, taper(0, 0.9))
         for wisp in WISPS:
@@ -181,39 +194,45 @@ def _between(start: Array, tip: Array) -> Array:
 
 
 RING: Points = ((195, 114), (210, 96), (233, 85), (258, 81.5), (283, 85), (304, 96), (318, 114))
-RING_CUTS = (0.06, 0.135, 0.2, 0.345, 0.43, 0.515, 0.56, 0.665, 0.79, 0.87, 0.94)
-RING_DEPTHS = (6, 8, 12, 9, 13, 6, 11, 13, 9, 6)
-TEETH = ((0, 0.16, 0.34, 0.55, 0.73, 0.88, 1), (0.05, 0.62, 0.34, 1, 0.42, 0.6, 0.05))
+RING_ENDS = (0.1, 0.91)
+RING_DEPTH = (3.5, 7.5)
 
 
 def _light(pen: Pen) -> None:
-    """The ring of light: patches that follow the dome between the strands, in teeth below."""
+    """The ring of light: patches that follow the dome from strand to strand, rounded above, in two teeth below."""
     ring = smooth(RING, steps=40)
-    count = len(ring) - 1
-    for (first, last), depth in zip(pairwise(RING_CUTS), RING_DEPTHS, strict=True):
-        edge = ring[int(first * count) + 2 : int(last * count) - 1]
+    gaps = [np.linalg.norm(ring[:, None] - smooth(strand)[None], axis=2).min(axis=1) for strand, _ in STRANDS]
+    crossings = [int(gap.argmin()) for gap in gaps if gap.min() < 1.5]
+    first, last = (int(end * len(ring)) for end in RING_ENDS)
+    cuts = sorted({first, last, *(i for i in crossings if first + 8 < i < last - 8)})
+    for start, end in pairwise(cuts):
+        if end - start < 12:
+            continue
+        edge = ring[start + 2 : end - 1]
         t = np.linspace(0, 1, len(edge))
-        lower = offset(edge, -depth * np.interp(t, *TEETH))
-        upper = offset(edge, 1.6 * np.sin(np.pi * t) ** 0.7)
-        pen.fill(np.concatenate([upper, lower[::-1]]), c.HAIR_LIGHT, alpha=0.75)
+        nearness = 1 - ((start + end) / len(ring) - 1) ** 2
+        belly = np.sin(np.pi * t) ** 0.45 * (0.78 + 0.22 * np.cos(4 * np.pi * (t - 0.3)))
+        lower = offset(edge, -(RING_DEPTH[0] + RING_DEPTH[1] * nearness) * belly)
+        upper = offset(edge, 1.6 * np.sin(np.pi * t) ** 0.6)
+        pen.fill(np.concatenate([upper, lower[::-1]]), c.HAIR_LIGHT, alpha=0.72)
 
 
 def clip(pen: Pen) -> None:
     """Two bars and a star that hold the bangs on the character's left."""
     for shift in (0.0, 6.2):
         bar = smooth(
-            ((281 + shift * 0.18, 113 + shift), (292 + shift * 0.18, 111 + shift), (303 + shift * 0.1, 112.5 + shift))
+            ((284 + shift * 0.18, 105 + shift), (295 + shift * 0.18, 104 + shift), (306 + shift * 0.1, 107 + shift))
         )
         pen.line(bar, 4.6, c.ACCENT_LINE, taper(0.06, 0.06, 0.4))
         pen.line(bar, 2.8, c.ACCENT, taper(0.1, 0.1, 0.4))
         pen.line(bar - np.array([0, 0.6]), 0.9, "#ffc38f", taper(0.3, 0.3))
     angles = np.deg2rad(np.arange(10) * 36 - 90 + 12)
     radii = np.where(np.arange(10) % 2 == 0, 8.6, 4.6)
-    star = smooth([(302 + r * np.cos(a), 108 + r * np.sin(a)) for r, a in zip(radii, angles, strict=True)], closed=True)
+    star = smooth([(304 + r * np.cos(a), 100 + r * np.sin(a)) for r, a in zip(radii, angles, strict=True)], closed=True)
     pen.fill(star, c.GOLD)
     with pen.inside(star):
         pen.fill(star + np.array([2.6, 3.4]), "#f5a73e")
-        pen.radial(299.8, 105.2, 2.6, 2.2, ((0, "#ffffff"), (1, "#ffffff")), (0.95, 0.0))
+        pen.radial(301.8, 97.2, 2.6, 2.2, ((0, "#ffffff"), (1, "#ffffff")), (0.95, 0.0))
     pen.line(np.concatenate([star, star[:4]]), 1.2, c.ACCENT_LINE, taper(0, 0))
 
 

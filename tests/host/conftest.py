@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -71,3 +72,14 @@ def _load_pack(comfyui_folder: Path, base: Path) -> dict[str, Any]:
     folder_paths.set_temp_directory(str(base / "temp"))
     assert asyncio.run(nodes.load_custom_node(str(PACK)))
     return nodes.NODE_CLASS_MAPPINGS
+
+
+@pytest.fixture(scope="session")
+def speech(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A spoken sentence."""
+    program = shutil.which("espeak-ng")
+    if program is None:
+        pytest.skip("ESPEAK-NG IS NOT INSTALLED: lip sync is not tried on speech")
+    path = tmp_path_factory.mktemp("speech") / "speech.wav"
+    subprocess.run([program, "-w", str(path), "Hello there, how are you?"], check=True)
+    return path

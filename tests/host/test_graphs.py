@@ -164,6 +164,15 @@ def test_every_input_has_a_tooltip_and_every_node_a_description(server: ComfyUI)
                 assert declared[1].get("tooltip"), f"{name}.{key}"
 
 
+def test_every_node_has_a_help_page_that_names_its_inputs_and_outputs(server: ComfyUI) -> None:
+    ours = {name: info for name, info in server.get("/object_info").items() if name.startswith("THA4")}
+    for name, info in ours.items():
+        page = (PACK / "web" / "docs" / f"{name}.md").read_text()
+        named = [*info["input"].get("required", {}), *info["input"].get("optional", {}), *info["output_name"]]
+        assert [entry for entry in named if f"**{entry}**" not in page] == [], name
+    assert {path.stem for path in (PACK / "web" / "docs").glob("*.md")} == set(ours)
+
+
 def test_the_pack_imports_fast(server: ComfyUI, base: Path) -> None:
     (seconds,) = re.findall(r"([\d.]+) seconds.*?: .*tha4", (base / "comfyui.log").read_text())
     assert float(seconds) <= 0.6  # 0.3 is asked for; twice that on a machine that does other things besides

@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from comfy_api.latest import io, ui
+from torch import Tensor
 
 from ..tha4_core.errors import MotionError
-from ..tha4_core.motion import arithmetic, files, plot, smoothing, tracked, tracking_files, vmd
+from ..tha4_core.motion import arithmetic, face_tracker, files, plot, smoothing, tracked, tracking_files, vmd
+from ..tha4_core.motion.face_tracker import MODEL_FILE
 from ..tha4_core.motion.tracked import BLINK, BROW_DOWN, TrackedSettings
 from ..tha4_core.pose import Poses
 from . import host, types
@@ -203,6 +205,12 @@ class TrackedFace(io.ComfyNode):
                     )
                     for name, tooltip in _THRESHOLDS.items()
                 ),
+                io.Image.Input(
+                    "images",
+                    optional=True,
+                    tooltip="Pictures of a real face, at fps, to track instead of the file. Needs the package "
+                    f"mediapipe and {MODEL_FILE} in models/tha4/mediapipe.",
+                ),
             ],
             outputs=[types.Poses.Output(display_name="poses")],
         )
@@ -213,12 +221,24 @@ class TrackedFace(io.ComfyNode):
 
     @classmethod
     def execute(
-        cls, file: str, fps: float, neutral_start: float, neutral_end: float, smoothing: float, **settings: Any
+        cls,
+        file: str,
+        fps: float,
+        neutral_start: float,
+        neutral_end: float,
+        smoothing: float,
+        images: Tensor | None = None,
+        **settings: Any,
     ) -> io.NodeOutput:
-        face = tracking_files.load(_path(file))
+        face = tracking_files.load(_path(file)) if images is None else _track(images, fps)
         calibration = tracked.calibrate(face, neutral_start, neutral_end)
         poses = tracked.to_poses(face, fps, TrackedSettings(**settings), calibration)
         return io.NodeOutput(_steadied(poses, smoothing))
+
+
+def _track(images: Tensor, fps: float) -> tracked.TrackedFace:
+    model = host.wanted_folders("mediapipe")[0] / MODEL_FILE
+    return face_tracker.track(images, fps, model, host.stop_if_interrupted)
 
 
 def _steadied(poses: Poses, seconds: float) -> Poses:

@@ -40,6 +40,9 @@ COMFY_KITCHEN = "comfy-kitchen==0.2.26"
 # Pictures and documentation of half a gigabyte that ComfyUI starts without.
 NOT_NEEDED = ("comfyui-workflow-templates", "comfyui-embedded-docs")
 
+# espeak-ng speaks what the tests of lip sync listen to.
+PROGRAMS = ("espeak-ng",)
+
 # torchvision registers shapes for two operators of its compiled part even where that part cannot be loaded.
 TORCHVISION_OPERATORS = """
 
@@ -84,6 +87,7 @@ def _demo(arguments: argparse.Namespace, python: Path, comfyui: Path) -> int:
 
 def _test(arguments: argparse.Namespace, python: Path, comfyui: Path) -> int:
     os.environ["THA4_COMFYUI"] = str(comfyui)
+    _install_programs()
     if arguments.pytest:
         return _run(python, "-m", "pytest", *arguments.pytest)
     checks = (("ruff", "format", "--check", "."), ("ruff", "check", "."), ("mypy",), ("pytest", "tests"))
@@ -123,6 +127,19 @@ def _own_environment() -> tuple[Path, Path]:
         _make_environment(python)
         stamp.write_text(wanted)
     return python, COMFYUI
+
+
+def _install_programs() -> None:
+    """Programs that the tests use and no Python package brings: installed where that is possible, else named."""
+    missing = [program for program in PROGRAMS if shutil.which(program) is None]
+    if not missing:
+        return
+    if shutil.which("apt-get") and os.geteuid() == 0:
+        with _step(f"{', '.join(missing)} (by apt-get)"):
+            _output("apt-get", "update", "-q")
+            _output("apt-get", "install", "-q", "-y", *missing)
+    else:
+        print(f"Please install {', '.join(missing)}; the tests that need it will be skipped.", flush=True)
 
 
 def _fingerprint() -> str:

@@ -6,7 +6,7 @@ import math
 import sys
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -22,7 +22,7 @@ PICTURES = torch.rand(4, 8, 6, 3)
 class MockLandmarker:
     """Sees a blinking face that tilts, and none in the second picture."""
 
-    seen: list[tuple[Any, int]] = []
+    seen: ClassVar[list[tuple[Any, int]]] = []
 
     def __enter__(self) -> MockLandmarker:
         self.seen.clear()

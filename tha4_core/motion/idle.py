@@ -22,6 +22,8 @@ from .timeline import Array, Index
 BLINK_SECONDS = 0.16
 _DOUBLE_AFTER = 0.28
 _SACCADE_SECONDS = 0.08
+# A shift of gaze this wide, of the eyes' whole range, often goes with a blink.
+_WIDE = 0.4
 _HEAD_TURN_SECONDS = 0.45
 _BLINK_GAP = (1.8, 5.5)
 _GAZE_GAP = (0.7, 2.8)
@@ -199,7 +201,8 @@ def _blink_times(seed: int, often: float, shifts: _Events, until: float, loop: f
     gap = (_BLINK_GAP[0] * rarely, _BLINK_GAP[1] * rarely)
     own = _events(seed, "blink", gap, until, loop)
     doubles = own.times[own.draws[:, 0] < 0.12] + _DOUBLE_AFTER
-    wide = shifts.times[shifts.draws[:, 4] < 0.2 * often]
+    far = np.linalg.norm(np.diff(_gaze_targets(shifts), axis=0), axis=1) > _WIDE
+    wide = shifts.times[far & (shifts.draws[:, 4] < 0.5 * often)]
     return np.sort(np.concatenate([own.times, doubles, wide]))
 
 
@@ -266,7 +269,7 @@ def _add_breathing(result: Array, moments: Array, settings: IdleSettings, loop: 
         period = loop / max(1, round(loop / period))
     angle = 2 * np.pi * moments / period
     result[:, 44] += settings.breathing * (1 - np.cos(angle)) / 2
-    # The chest lifts the head a little and late, and sways the body with every other breath's half.
+    # The chest moves the body a little, and lifts the head a moment later.
     result[:, 39] += settings.breathing * 0.04 * np.sin(angle - 1.2)
     result[:, 43] += settings.breathing * 0.02 * np.sin(angle - 0.4)
 

@@ -142,7 +142,8 @@ def parse_live_link(text: str, name: str, fps: float | None = None) -> TrackedFa
     """The tracked face in a Live Link Face CSV.
 
     Its time code counts frames within the second: at `fps`, or at the lowest usual camera rate that has so many. The
-    head's angles are radians about Unreal's axes (yaw to its right, pitch up, roll clockwise as seen from behind).
+    angles are radians and taken with ARKit's signs, as recordings show of the eyes' (pitch down, yaw to the
+    character's left); of the head's roll there was no recording to see.
     """
     try:
         table = [row for row in csv.reader(text.splitlines()) if row]
@@ -161,8 +162,7 @@ def parse_live_link(text: str, name: str, fps: float | None = None) -> TrackedFa
         values = {
             k: reading.parse_number(v, f"{where}: {k}") for k, v in zip(head[1:], row[1:], strict=True) if v.strip()
         }
-        # Unreal's yaw and roll turn the other way round than x right, y up, z toward the viewer does.
-        turns = (values.get("HeadPitch", 0.0), -values.get("HeadYaw", 0.0), -values.get("HeadRoll", 0.0))
+        turns = (values.get("HeadPitch", 0.0), values.get("HeadYaw", 0.0), values.get("HeadRoll", 0.0))
         frames.add(seconds + frame / rate, _arkit(values), turns)
     return frames.face(name)
 

@@ -55,7 +55,7 @@ def test_no_other_mix_of_vowels_is_better(points: list[tuple[float, ...]], dice)
     weights = tracked.mouth_mix(np.array(points))
     assert ((weights >= 0) & (weights <= 1)).all()
     for size in (0.001, 0.05, 1.0):
-        for _ in range(30):
+        for _ in range(10):
             other = np.clip(weights + size * (np.array([dice.random() for _ in range(4)]) - 0.5), 0, 1)
             assert (cost(weights) <= cost(other) + 1e-9).all()
 
@@ -123,8 +123,8 @@ V2_POSE = {"eyebrow_raised_left": 0.5, "eyebrow_raised_right": 0.5, "eye_wink_le
            "head_x": 0.5, "head_y": -0.5, "neck_z": 1.0, "body_y": -0.5, "body_z": 1.0}  # fmt: skip
 
 LIVE_LINK = """Timecode,BlendShapeCount,EyeBlinkLeft,EyeBlinkRight,JawOpen,BrowInnerUp,HeadYaw,HeadPitch,HeadRoll
-07:44:57:02.944,61,0.8,0.4,0.1,0.5,-0.0872664626,-0.1308996939,-0.2617993878
-07:44:57:59.944,61,0.8,0.4,0.1,0.5,-0.0872664626,-0.1308996939,-0.2617993878
+07:44:57:02.944,61,0.8,0.4,0.1,0.5,0.0872664626,-0.1308996939,0.2617993878
+07:44:57:59.944,61,0.8,0.4,0.1,0.5,0.0872664626,-0.1308996939,0.2617993878
 07:44:59:02.944,61,0.0,0.4,0.1,0.5,0,0,0
 """
 

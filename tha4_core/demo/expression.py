@@ -18,7 +18,7 @@ from . import shapes
 from .layers import FINE, Layer
 
 MIDDLE = SIZE / 2
-EYE_ROWS, BROW_ROWS, MOUTH_ROWS = (126, 172), (108, 136), (166, 192)
+EYE_ROWS, BROW_ROWS, MOUTH_ROWS = (126, 172), (108, 136), (166, 195)
 EYE_REACH = (-18, 24)
 """Inner and outer end of an eye's columns, from its middle."""
 MOUTH_COLUMNS = (-16, 16)

@@ -12,8 +12,9 @@ from torch import Tensor
 import tha4_core.demo
 from tha4_core import image as images
 from tha4_core.character import Character
-from tha4_core.demo import DemoRig, demo_character
+from tha4_core.demo import DemoRig, demo_character, expression
 from tha4_core.demo.layers import load_layers
+from tha4_core.demo.shapes import EYE_MIDDLE
 from tha4_core.errors import PoseError, THA4Error
 from tha4_core.pose import COUNT, NAMES, PARAMETERS, make_pose
 from tha4_core.warping import positions
@@ -21,14 +22,20 @@ from tha4_core.warping import positions
 REST = torch.zeros(1, COUNT)
 HEAD_AND_BODY = {"head_x": -0.6, "head_y": 0.7, "neck_z": 0.5, "body_y": 0.4, "body_z": -0.8, "breathing": 1.0}
 
-# Rows and columns that the face's groups may change, on the viewer's right; the left is their mirror image.
+
+def within(rows: tuple[int, int], columns: tuple[int, int]) -> tuple[slice, slice]:
+    """A drawn part without its outermost pixels: what reaches them is cut off."""
+    return slice(rows[0] + 1, rows[1] - 1), slice(256 + columns[0] + 1, 256 + columns[1] - 1)
+
+
+# What the face's groups may change, on the viewer's right; the left is their mirror image.
+EYE_COLUMNS = (int(EYE_MIDDLE) + expression.EYE_REACH[0], int(EYE_MIDDLE) + expression.EYE_REACH[1])
 REGIONS = {
-    "eyebrow": (slice(106, 138), slice(262, 308)),
-    "eye": (slice(124, 173), slice(262, 308)),
-    "iris": (slice(124, 173), slice(262, 308)),
-    "mouth": (slice(165, 193), slice(238, 274)),
+    "eyebrow": within(expression.BROW_ROWS, EYE_COLUMNS),
+    "eye": within(expression.EYE_ROWS, EYE_COLUMNS),
+    "iris": within(expression.EYE_ROWS, EYE_COLUMNS),
+    "mouth": within(expression.MOUTH_ROWS, expression.MOUTH_COLUMNS),
 }
-SIDED = [p.name for p in PARAMETERS if p.name.endswith(("_left", "_right"))]
 FACE = [p for p in PARAMETERS if p.index < 39]
 EXTREMES = [(p, v) for p in PARAMETERS for v in (p.minimum, p.maximum) if v]
 

@@ -18,7 +18,7 @@ from . import shapes
 from .layers import FINE, Layer
 
 MIDDLE = SIZE / 2
-EYE_ROWS, BROW_ROWS, MOUTH_ROWS = (126, 172), (108, 136), (166, 192)
+EYE_ROWS, BROW_ROWS, MOUTH_ROWS = (126, 172), (108, 136), (166, 195)
 EYE_REACH = (-18, 24)
 """Inner and outer end of an eye's columns, from its middle."""
 MOUTH_COLUMNS = (-16, 16)
@@ -26,6 +26,8 @@ MOUTH_SAMPLES = 65
 BROWS_CORNER = (-50, BROW_ROWS[0])
 IRIS_TRAVEL = (5.0, 4.2)
 """How far the iris moves at a rotation of 1, in pixels: across, and up."""
+LIGHT_FOLLOWS_LID = 0.45
+"""How far the lights in the eye go down with a lid that closes."""
 
 
 def colour(code: str) -> Tensor:
@@ -200,13 +202,15 @@ class Expression(nn.Module):
         shade = (opening * (1 - (below - 1.2) / 3.6).clamp(0, 1) * 0.5)[..., None, :, :]
         rgb = canvas[..., :3, :, :] * (1 - shade * (1 - EYE_SHADE.to(canvas)[:, None, None]))
         canvas = torch.cat([rgb, canvas[..., 3:, :, :]], dim=-3)
-        return self._paste(canvas, self.glint, self.glint_top, pose, (1 - small) ** 0.7, 0.6, opening)
+        lowered = (upper - self.lids_rest[0]).mean(-1, keepdim=True).clamp(min=0)
+        glint_top = self.glint_top + LIGHT_FOLLOWS_LID * lowered
+        return self._paste(canvas, self.glint, glint_top, pose, (1 - small) ** 0.7, 0.6, opening)
 
     def _paste(
         self,
         canvas: Tensor,
         texture: Tensor,
-        top: float,
+        top: Tensor | float,
         pose: Tensor,
         size: Tensor,
         follow: float,

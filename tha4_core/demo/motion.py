@@ -19,7 +19,7 @@ CELL = 8
 """Pixels between the nodes of the coarse grid."""
 NODES = SIZE // CELL + 2
 STEPS = 5
-"""Iterations that invert a movement; each takes off nine tenths of the error or more."""
+"""Iterations that invert a movement: within 1 pixel with every number at its extreme, 0.02 at half of it."""
 
 LAYERS = ("back_hair", "neck", "body", "ears", "head", "side_hair", "front_hair")
 """From the back to the front."""
@@ -57,7 +57,8 @@ class Movement(nn.Module):
         for _ in range(STEPS):
             grid = (rest.flatten(0, 1).movedim(1, -1) / CELL + 1) / NODES * 2 - 1
             here = functional.grid_sample(traits, grid, padding_mode="border", align_corners=False)
-            rest = target - (moved(rest, here.reshape(*shape[:2], *here.shape[1:]), pose) - rest)
+            here = here.reshape(*shape[:2], *here.shape[1:])
+            rest = rest - _turned_back(moved(rest, here, pose) - target, here, pose)
         return rest - target
 
 
@@ -83,6 +84,14 @@ def moved(rest: Tensor, traits: Tensor, pose: Tensor) -> Tensor:
     x = 256 + (x - 256) * torch.cos(angle) - body_depth * torch.sin(angle)
     x, y = _rotate(x, y, HIP_PIVOT, body_tilt * BODY_TILT * tilt)
     return torch.stack([x, y], dim=2)
+
+
+def _turned_back(error: Tensor, traits: Tensor, pose: Tensor) -> Tensor:
+    """What to take from a rest position for an error in the frame: most of a movement's slope is its tilt."""
+    angle = pose[:, 41, None, None, None] * TILT * traits[:, :, 2]
+    angle = angle + pose[:, 43, None, None, None] * BODY_TILT * traits[:, :, 4]
+    x, y = error.unbind(2)
+    return torch.stack(_rotate(x, y, (0.0, 0.0), -angle), dim=2)
 
 
 def _turn_head(x: Tensor, y: Tensor, z: Tensor, nod: Tensor, turn: Tensor) -> tuple[Tensor, Tensor]:

@@ -6,6 +6,7 @@ import numpy as np
 
 from . import palette as c
 from .eyes import ellipse
+from .hair import SIDE, lock
 from .pen import Array, Colour, Pen, Points, both, mirrored, smooth, taper
 
 TOP_HALF: Points = ((256, 246), (268, 243), (279, 236), (296, 246), (290, 330), (256, 340))
@@ -51,6 +52,11 @@ def body(pen: Pen) -> None:
     for flip in (False, True):
         _hood(pen, flip)
     _ribbon(pen)
+    with pen.on_top_only():
+        for flip in (False, True):
+            for points, widths in SIDE:
+                shade = lock(mirrored(points)[::-1] if flip else points, widths)
+                pen.fill(shade + np.array([2.5 if flip else -2.5, 4.0]), c.CLOTH_DEEP, alpha=0.55)
 
 
 def _side(points: Points, flip: bool, closed: bool = True) -> Array:

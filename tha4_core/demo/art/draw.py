@@ -1,6 +1,10 @@
-"""Draws every layer of the demo's character again: `python -m tha4_core.demo.art.draw` (needs skia-python).
+"""Draws every layer of the demo's character again, from this folder's source to `../layers`:
 
-The same source and the same Skia give the same files.
+    pip install skia-python
+    python -m tha4_core.demo.art.draw
+
+Only who changes the drawing needs it. The same source, Skia (144.1 made these) and Pillow give the same files, byte
+for byte.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from . import palette as c
 from .pen import Array, Pen, smooth
 
 X, Y = 256.0, 149.5
-RX, RY = 10.8, 13.6
+RX, RY = 11.6, 13.7
 
 
 def ellipse(x: float, y: float, rx: float, ry: float, power: float = 2.0) -> Array:
@@ -32,14 +32,14 @@ def iris(pen: Pen) -> None:
         for angle in np.linspace(20, 160, 9):
             a = np.deg2rad(angle)
             ray = smooth(((X + 4.5 * np.cos(a), Y + 6.2 * np.sin(a)), (X + 8.6 * np.cos(a), Y + 11.4 * np.sin(a))))
-            pen.line(ray, 0.8, "#c4502a", alpha=0.55)
+            pen.line(ray, 0.8, "#c4502a", alpha=0.4)
         pen.fill(ellipse(X, Y - 8.4, RX * 1.1, 6.4), "#54182a", alpha=0.65, blur=1.2)
-    pen.fill(ellipse(X, Y + 0.2, 3.9, 5.4), "#4a1526")
-    pen.fill(ellipse(X, Y - 0.2, 2.8, 4.2), "#2c0d1f")
+    pen.fill(ellipse(X, Y + 0.2, 4.4, 5.7), "#4a1526")
+    pen.fill(ellipse(X, Y - 0.2, 3.2, 4.5), "#2c0d1f")
 
 
 def glint(pen: Pen) -> None:
     """The light's mirror image, above, and its echo below."""
-    pen.fill(ellipse(X - 4.1, Y - 5.6, 3.5, 4.3), "#ffffff")
-    pen.fill(ellipse(X + 4.6, Y + 5.8, 1.8, 2.2), "#fffbe8", alpha=0.95)
-    pen.fill(ellipse(X + 5.0, Y - 3.0, 1.0, 1.2), "#ffe9d8", alpha=0.8)
+    pen.fill(ellipse(X - 4.3, Y - 5.6, 3.7, 4.4), "#ffffff")
+    pen.fill(ellipse(X + 5.0, Y + 5.8, 1.9, 2.3), "#fffbe8", alpha=0.95)
+    pen.fill(ellipse(X + 5.4, Y - 3.4, 1.0, 1.2), "#ffe9d8", alpha=0.8)

@@ -54,10 +54,7 @@ class Expression(io.ComfyNode):
         found = expressions.find(expression, known_expressions())
         if poses is None:
             return io.NodeOutput(Poses(expressions.to_pose(found, strength)))
-        values = poses.values.clone()
-        indices = list(found.values)
-        values[:, indices] += strength * (values.new_tensor(list(found.values.values())) - values[:, indices])
-        return io.NodeOutput(Poses(values, poses.fps))
+        return io.NodeOutput(expressions.apply(poses, found, strength))
 
 
 class CombinePoses(io.ComfyNode):

@@ -343,8 +343,10 @@ def _refuse_foreign(architecture: str, name: str, state_dict: StateDict, source:
     the same keys and shapes: nothing tells these apart.
     """
     found = {key: tuple(value.shape) for key, value in state_dict.items()}
+    if found == _shapes(architecture)[name]:
+        return
     owners = [(a, n) for a in (architecture, *ARCHITECTURES) for n, shapes in _shapes(a).items() if shapes == found]
-    if not owners or (architecture, name) in owners:
+    if not owners:
         return
     network = owners[0][1]
     if owners[0][0] == architecture:

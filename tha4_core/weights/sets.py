@@ -57,6 +57,7 @@ class Publication:
     size: int
     paper: str
     architecture: str = "THA4"
+    author: str = "Pramook Khungurn"
     variant: str = ""
     repositories: tuple[str, ...] = ()
 

@@ -16,6 +16,7 @@ REFERENCE = Path(os.environ.get("THA4_REFERENCE", ROOT.parent / "shared"))
 """The folder of golden data, reference characters and specification. Not part of the repository."""
 
 TEACHER = ("body_morpher", "eyebrow_decomposer", "eyebrow_morphing_combiner", "face_morpher", "upscaler")
+THA3 = ("editor", "eyebrow_decomposer", "eyebrow_morphing_combiner", "face_morpher", "two_algo_face_body_rotator")
 
 _SMALL = {
     "iris_mouth_grid_change.weight": 0.05,
@@ -53,3 +54,8 @@ def recipe_state_dict(name: str) -> dict[str, torch.Tensor]:
 def recipe_teacher() -> dict[str, dict[str, torch.Tensor]]:
     """The five state dicts of the synthetic teacher, as `Teacher.from_state_dicts` takes them."""
     return {name: recipe_state_dict(f"teacher/{name}") for name in TEACHER}
+
+
+def recipe_tha3(variant: str) -> dict[str, dict[str, torch.Tensor]]:
+    """The five state dicts of the synthetic THA3, `variant` being "standard" or "separable"."""
+    return {name: recipe_state_dict(f"tha3_{variant}/{name}") for name in THA3}

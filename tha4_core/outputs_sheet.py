@@ -21,8 +21,8 @@ _GRID_SCALE = 4.0
 def outputs_sheet(outputs: Mapping[str, Tensor]) -> Image.Image:
     """The first image of each output, by its name NETWORK.OUTPUT, tiled on one RGB picture.
 
-    Pictures (4 channels, model space) over grey; alphas (1 channel) as grey; grid changes (2 channels) as red for x and
-    green for y, no change being half of each.
+    Pictures (4 channels, model space) over grey; alphas as grey, or in colour where each colour has its own; grid
+    changes (2 channels) as red for x and green for y, no change being half of each.
     """
     rows = -(-len(outputs) // _COLUMNS)
     sheet = Image.new("RGB", (_COLUMNS * _TILE, rows * (_TILE + _LABEL)), (24, 24, 24))
@@ -32,7 +32,8 @@ def outputs_sheet(outputs: Mapping[str, Tensor]) -> Image.Image:
         network, _, output = name.rpartition(".")
         draw.text((left + 3, top), network, fill=(150, 150, 150), font_size=9)
         draw.text((left + 3, top + 11), output, fill=(255, 255, 255), font_size=11)
-        sheet.paste(_tile(image[:1].detach().float().cpu()), (left, top + _LABEL))
+        shown = image[:1, :3] if output.endswith("alpha") else image[:1]
+        sheet.paste(_tile(shown.detach().float().cpu()), (left, top + _LABEL))
     return sheet
 
 

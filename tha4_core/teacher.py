@@ -1,16 +1,19 @@
-"""The teacher: five networks as one pipeline, from a character and poses to frames (spec section 4.3).
+"""The teacher: five networks as one pipeline, from a character and poses to frames (spec sections 4.3 and 8).
 
 eyebrow decomposer      once a character
 eyebrow combiner        by pose[0:12]  \\ once for each pose[0:39]: a sequence in which only the head moves
 face morpher            by pose[12:39] / poses the face once
-body morpher, upscaler  by pose[39:45], on the face-morphed picture
+body morpher, upscaler  by pose[39:45], on the face-morphed picture: THA4
+rotator, editor         instead of these two: THA3
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from functools import cache, partial
 from itertools import chain
 from pathlib import Path
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -27,13 +30,23 @@ from .networks.encoder_decoder import (
     Images,
     with_brows,
 )
+from .networks.tha3 import Editor, Rotator
 from .networks.unet import BodyMorpher, Upscaler
 from .recent import Recent
+from .targets import Targets
 from .weights import StateDict, load_strictly, read_state_dict
-from .weights.sets import THA4_TEACHER, find_teacher_files
+from .weights.sets import (
+    THA3_NETWORKS,
+    THA4_NETWORKS,
+    Files,
+    Publication,
+    convert_teacher_files,
+    find_any_teacher_files,
+)
+from .weights.transfer import Progress, silent
 
-NETWORKS = THA4_TEACHER.networks
-"""The five networks, by the names of their files."""
+NETWORKS = THA4_NETWORKS
+"""THA4's five networks, by the names of their files."""
 
 PRECISIONS = (torch.float32, torch.float16, torch.bfloat16)
 
@@ -64,23 +77,27 @@ _EXPRESSIVE: tuple[dict[str, float], ...] = (
 
 
 class Teacher(nn.Module):
-    """The five published networks. Evaluation only: nothing that it returns carries gradients.
+    """The five published networks of either system. Evaluation only: nothing that it returns carries gradients.
+
+    Here is what the systems share: the face, what is remembered, loading. THA4Teacher and THA3Teacher add the body;
+    `load`, `load_files` and `from_state_dicts` give the one that the weights are of.
 
     What it made for the last characters and poses is kept and used again (`clear_cache` forgets it, as does moving
     the teacher); frames are the same with and without.
     """
 
-    def __init__(self, precision: torch.dtype = torch.float32) -> None:
+    frame: ClassVar[str]
+    """Which of `outputs` is the frame. The last network has `warped` and `grid_change` beside it."""
+
+    def __init__(self, precision: torch.dtype = torch.float32, *, separable: bool = False) -> None:
         """Networks without weights: use `load` or `from_state_dicts`. `precision` is one of PRECISIONS."""
         super().__init__()
         if precision not in PRECISIONS:
             raise ValueError(f"precision is {precision}; it must be one of {', '.join(map(str, PRECISIONS))}.")
         self.precision = precision
-        self.body_morpher = BodyMorpher()
-        self.eyebrow_decomposer = EyebrowDecomposer()
-        self.eyebrow_morphing_combiner = EyebrowMorphingCombiner()
-        self.face_morpher = FaceMorpher()
-        self.upscaler = Upscaler()
+        self.eyebrow_decomposer = EyebrowDecomposer(separable=separable)
+        self.eyebrow_morphing_combiner = EyebrowMorphingCombiner(separable=separable)
+        self.face_morpher = FaceMorpher(separable=separable)
         self._layers: tuple[Character, Images] | None = None
         self._faces = Recent(_FACES_KEPT)
         self._frames = Recent(_FRAMES_KEPT)
@@ -89,42 +106,41 @@ class Teacher(nn.Module):
     def load(cls, folder: str | Path, precision: torch.dtype = torch.float32) -> Teacher:
         """The teacher whose five files, NAME.safetensors or else NAME.pt, lie in `folder`; on the CPU.
 
-        The convolutions run in `precision` (torch.float32, float16 or bfloat16). Raises WeightsError, naming the file,
-        for what is missing, damaged, or another network's.
+        The convolutions run in `precision` (torch.float32, float16 or bfloat16), whatever the files hold. Raises
+        WeightsError, naming the file, for what is missing, damaged, or another network's.
         """
-        return cls.load_files(find_teacher_files([Path(folder)]), precision)
+        return cls.load_files(find_any_teacher_files(Path(folder)), precision)
 
     @classmethod
     def load_files(cls, files: Mapping[str, Path], precision: torch.dtype = torch.float32) -> Teacher:
         """As `load`, from the file of each network, wherever it lies."""
-        return cls._build(((name, read_state_dict(path), str(path)) for name, path in files.items()), precision)
+        weights = ((name, read_state_dict(path), str(path)) for name, path in files.items())
+        return cls._build(_system(files), weights, precision)
 
     @classmethod
     def from_state_dicts(cls, state_dicts: Mapping[str, StateDict], precision: torch.dtype = torch.float32) -> Teacher:
-        """The teacher of five state dicts under the names in NETWORKS; on the CPU. Raises WeightsError."""
-        if set(state_dicts) != set(NETWORKS):
-            raise WeightsError(
-                f"A teacher is the five networks {', '.join(NETWORKS)}; given: {', '.join(state_dicts) or 'none'}."
-            )
-        return cls._build(((name, state_dicts[name], name) for name in NETWORKS), precision)
+        """The teacher of five state dicts under the names of their networks; on the CPU. Raises WeightsError."""
+        weights = ((name, state_dict, name) for name, state_dict in state_dicts.items())
+        return cls._build(_system(state_dicts), weights, precision)
 
     @classmethod
-    def shapes(cls) -> dict[str, dict[str, tuple[int, ...]]]:
-        """Network name -> state-dict key -> shape: what a file of weights is checked against."""
-        with torch.device("meta"):
-            teacher = cls()
-        return {
-            name: {key: tuple(value.shape) for key, value in teacher.get_submodule(name).state_dict().items()}
-            for name in NETWORKS
-        }
+    def shapes(cls, architecture: str = "THA4") -> dict[str, dict[str, tuple[int, ...]]]:
+        """Network name -> state-dict key -> shape: what a file of weights is checked against.
+
+        `architecture` is one of ARCHITECTURES, such as a Publication's.
+        """
+        return {name: dict(shapes) for name, shapes in _shapes(architecture).items()}
 
     @classmethod
-    def _build(cls, weights: Iterable[tuple[str, StateDict, str]], precision: torch.dtype) -> Teacher:
+    def _build(cls, system: str, weights: Iterator[tuple[str, StateDict, str]], precision: torch.dtype) -> Teacher:
+        """The teacher of five (name, state dict, file) that come one by one, so that one at a time takes memory."""
+        first = next(weights)
+        architecture = _architecture(system, first[1])
         with torch.device("meta"):  # no time for numbers that are overwritten
-            teacher = cls(precision)
+            teacher = ARCHITECTURES[architecture](precision)
         teacher.to_empty(device="cpu")
-        for name, state_dict, source in weights:
-            _refuse_mixed_up(teacher, name, state_dict, source)
+        for name, state_dict, source in chain([first], weights):
+            _refuse_foreign(architecture, name, state_dict, source, first[2])
             load_strictly(teacher.get_submodule(name), state_dict, source)
         teacher._set_precision()
         teacher._lay_out()
@@ -140,16 +156,17 @@ class Teacher(nn.Module):
         batch = self._batch(batch)
 
         def merged(poses: Tensor) -> Tensor:
-            return self.body(self._face_morphed_full(character, poses, batch), poses)["upscaler.merged"]
+            return self.body(self._face_morphed_full(character, poses, batch), poses)[self.frame]
 
         poses = pose_numbers.check_poses(poses).to(self._device())
         return self._frames.render(character, poses, merged, (4, images.SIZE, images.SIZE), batch)
 
     @torch.no_grad()
     def outputs(self, character: Character, poses: Tensor) -> Images:
-        """All 33 images of spec section 4.3 for `poses` `[N, 45]`, named NETWORK.OUTPUT.
+        """Every image of spec section 4.3 (THA3: 8) for `poses` `[N, 45]`, named NETWORK.OUTPUT.
 
-        Float32 on the teacher's device; those of the eyebrow decomposer have a batch of 1. Raises PoseError.
+        33 for THA4, 31 for THA3. Float32 on the teacher's device; those of the eyebrow decomposer have a batch of 1.
+        Raises PoseError.
         """
         poses = pose_numbers.check_poses(poses).to(self._device())
         made = []
@@ -158,6 +175,24 @@ class Teacher(nn.Module):
             made.append(self.body(face["face_morphed_full"], chunk) | face)
         images_of_all = {name: torch.cat([outputs[name] for outputs in made]) for name in made[0]}
         return images_of_all | _named("eyebrow_decomposer", self.layers(character))
+
+    @torch.no_grad()
+    def targets(self, character: Character, poses: Tensor) -> Targets:
+        """What a student learns from, for `poses` `[N, 45]`, in one batch on the teacher's device. Raises PoseError.
+
+        Where the face alone is wanted, `face` gives it without the body.
+        """
+        poses = pose_numbers.check_poses(poses).to(self._device())
+        face = self.face(character, poses)
+        body = self.body(face["face_morphed_full"], poses)
+        last = self.frame.partition(".")[0]
+        return Targets(
+            frame=body[self.frame],
+            warped=body[f"{last}.warped"],
+            grid_change=body[f"{last}.grid_change"],
+            face_morphed_full=face["face_morphed_full"],
+            face=face["face_morpher.output"],
+        )
 
     @torch.no_grad()
     def layers(self, character: Character) -> Images:
@@ -183,13 +218,9 @@ class Teacher(nn.Module):
             **_named("eyebrow_morphing_combiner", combined),
         }
 
-    @torch.no_grad()
     def body(self, face_morphed_full: Tensor, poses: Tensor) -> Images:
-        """The images of body morpher and upscaler, for `face_morphed_full` `[N, 4, 512, 512]` and `poses` `[N, 45]`."""
-        rotation = poses.to(self._device())[:, pose_numbers.ROTATION]
-        body = self.body_morpher(images.resize(face_morphed_full, _BODY_SIZE), rotation)
-        upscaled = self.upscaler(face_morphed_full, body["merged"], body["grid_change"], rotation)
-        return _named("upscaler", upscaled) | _named("body_morpher", body)
+        """The images of the last two networks, for `face_morphed_full` `[N, 4, 512, 512]` and `poses` `[N, 45]`."""
+        raise NotImplementedError("A teacher is a THA4Teacher or a THA3Teacher; load gives the right one.")
 
     @torch.no_grad()
     def face_mask(self, character: Character) -> Tensor:
@@ -253,12 +284,116 @@ class Teacher(nn.Module):
                 tensor.data = tensor.data.contiguous(memory_format=layout)
 
 
-def _refuse_mixed_up(teacher: Teacher, name: str, state_dict: StateDict, source: str) -> None:
-    """Raise WeightsError where the weights are whole but another network's."""
-    for other, network in teacher.named_children():
-        shapes = {key: value.shape for key, value in network.state_dict().items()}
-        if other != name and shapes == {key: value.shape for key, value in state_dict.items()}:
-            raise WeightsError(f"{source}: these are the weights of {other}, not of {name}. Were two files swapped?")
+class THA4Teacher(Teacher):
+    """THA4 (spec section 4): body morpher and upscaler, two U-Nets."""
+
+    frame = "upscaler.merged"
+
+    def __init__(self, precision: torch.dtype = torch.float32) -> None:
+        super().__init__(precision)
+        self.body_morpher = BodyMorpher()
+        self.upscaler = Upscaler()
+
+    @torch.no_grad()
+    def body(self, face_morphed_full: Tensor, poses: Tensor) -> Images:
+        """The images of body morpher and upscaler, for `face_morphed_full` `[N, 4, 512, 512]` and `poses` `[N, 45]`."""
+        rotation = poses.to(self._device())[:, pose_numbers.ROTATION]
+        body = self.body_morpher(images.resize(face_morphed_full, _BODY_SIZE), rotation)
+        upscaled = self.upscaler(face_morphed_full, body["merged"], body["grid_change"], rotation)
+        return _named("upscaler", upscaled) | _named("body_morpher", body)
+
+
+class THA3Teacher(Teacher):
+    """THA3 (spec section 8): rotator and editor. `separable`: all five networks are of the small variant."""
+
+    frame = "editor.output"
+
+    def __init__(self, precision: torch.dtype = torch.float32, *, separable: bool = False) -> None:
+        super().__init__(precision, separable=separable)
+        self.two_algo_face_body_rotator = Rotator(separable=separable)
+        self.editor = Editor(separable=separable)
+
+    @torch.no_grad()
+    def body(self, face_morphed_full: Tensor, poses: Tensor) -> Images:
+        """The images of rotator and editor, for `face_morphed_full` `[N, 4, 512, 512]` and `poses` `[N, 45]`."""
+        rotation = poses.to(self._device())[:, pose_numbers.ROTATION]
+        rotated = self.two_algo_face_body_rotator(images.resize(face_morphed_full, _BODY_SIZE), rotation)
+        edited = self.editor(face_morphed_full, rotated["warped"], rotated["grid_change"], rotation)
+        return _named("editor", edited) | _named("two_algo_face_body_rotator", rotated)
+
+
+ARCHITECTURES: dict[str, Callable[[torch.dtype], Teacher]] = {
+    "THA4": THA4Teacher,
+    "THA3 standard": THA3Teacher,
+    "THA3 separable": partial(THA3Teacher, separable=True),
+}
+"""The teachers that there are, by the architecture that a Publication names. Half variants differ in nothing here."""
+
+
+def convert_files(files: Files, folder: Path, publication: Publication, progress: Progress = silent) -> Files:
+    """`convert_teacher_files` for a publication, into its own folder in `folder` (such as models/tha4/teacher).
+
+    Raises WeightsError that also says what a file is, where it is another network's or publication's.
+    """
+    architecture = publication.architecture
+    try:
+        return convert_teacher_files(files, publication.home(folder), _shapes(architecture), progress)
+    except WeightsError:
+        for name, path in files.items():
+            _refuse_foreign(architecture, name, read_state_dict(path), str(path), publication.title)
+        raise
+
+
+def _refuse_foreign(architecture: str, name: str, state_dict: StateDict, source: str, model: str) -> None:
+    """Raise WeightsError, naming the file `source`, where weights are whole but another network's or architecture's.
+
+    `model` is what says that the architecture is this one. THA4's first three networks and those of THA3 standard have
+    the same keys and shapes: nothing tells these apart.
+    """
+    found = {key: tuple(value.shape) for key, value in state_dict.items()}
+    if found == _shapes(architecture)[name]:
+        return
+    owners = [(a, n) for a in (architecture, *ARCHITECTURES) for n, shapes in _shapes(a).items() if shapes == found]
+    if not owners:
+        return
+    network = owners[0][1]
+    if owners[0][0] == architecture:
+        raise WeightsError(f"{source}: these are the weights of {network}, not of {name}. Were two files swapped?")
+    others = " or ".join(dict.fromkeys(owner for owner, owned in owners if owned == network))
+    why = f", as {model} is" if model != source else ""
+    raise WeightsError(
+        f"{source}: these are the weights of {network} of {others}, not of {name} of {architecture}{why}. Take all "
+        "five files from one folder of one publication."
+    )
+
+
+def _system(networks: Collection[str]) -> str:
+    """THA4 or THA3, by the names of the five networks. Raises WeightsError."""
+    for system, names in (("THA4", THA4_NETWORKS), ("THA3", THA3_NETWORKS)):
+        if set(networks) == set(names):
+            return system
+    raise WeightsError(
+        f"A teacher is five networks, THA4's ({', '.join(THA4_NETWORKS)}) or THA3's ({', '.join(THA3_NETWORKS)}); "
+        f"given: {', '.join(networks) or 'none'}."
+    )
+
+
+def _architecture(system: str, state_dict: StateDict) -> str:
+    """Which of ARCHITECTURES a network of a system is of. Only depthwise convolutions have one input channel."""
+    if system == "THA4":
+        return system
+    separable = any(value.ndim == 4 and value.shape[1] == 1 for value in state_dict.values())
+    return "THA3 separable" if separable else "THA3 standard"
+
+
+@cache
+def _shapes(architecture: str) -> dict[str, dict[str, tuple[int, ...]]]:
+    with torch.device("meta"):
+        teacher = ARCHITECTURES[architecture](torch.float32)
+    return {
+        name: {key: tuple(value.shape) for key, value in network.state_dict().items()}
+        for name, network in teacher.named_children()
+    }
 
 
 def _named(network: str, outputs: Images) -> Images:

@@ -1,8 +1,9 @@
 """The first three networks: they take the brows off, put them back posed, and pose eyes, irises and mouth.
 
-All three share one encoder-decoder body and differ in their heads (spec section 4.1). State-dict names are those of
-the published files. Images are in model space, float32 `[N, 4, H, W]`; the outputs are too, and so are alphas
-(`[N, 1, H, W]`, 0..1) and grid changes (`[N, 2, H, W]`, x then y, -1..1 units), whatever the precision of the trunk.
+All three share one encoder-decoder body and differ in their heads (spec section 4.1; THA3's, section 8, are the same,
+standard or separable). State-dict names are those of the published files. Images are in model space, float32
+`[N, 4, H, W]`; the outputs are too, and so are alphas (`[N, 1, H, W]`, 0..1) and grid changes (`[N, 2, H, W]`, x then
+y, -1..1 units), whatever the precision of the trunk.
 """
 
 from __future__ import annotations
@@ -14,7 +15,15 @@ from torch import Tensor, nn
 
 from ..image import paste
 from ..warping import blend, rgb_blend, warp
-from .norm import InstanceNorm
+from .blocks import (
+    ResidualBlock,
+    alpha_head,
+    colour_head,
+    conv_block,
+    doubling_block,
+    grid_change_head,
+    with_planes,
+)
 
 Images = dict[str, Tensor]
 """The images that a network makes, by the names of spec section 4.3."""
@@ -27,44 +36,33 @@ BROWS_IN_FACE = (slice(32, 160), slice(32, 160))
 """Rows and columns of the face morpher's 192 x 192 input that the 128 x 128 picture of the brows lies on."""
 
 
-class ResidualBlock(nn.Module):
-    """`x + path(x)` with path = conv 3, norm, ReLU, conv 3, norm; nothing after the sum."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.resnet_path = nn.Sequential(
-            _conv(channels, channels),
-            InstanceNorm(channels),
-            nn.ReLU(inplace=True),
-            _conv(channels, channels),
-            InstanceNorm(channels),
-        )
-
-    def forward(self, x: Tensor) -> Tensor:
-        """`[N, channels, H, W]` to the same."""
-        path: Tensor = self.resnet_path(x)
-        return path.add_(x)
-
-
 class EncoderDecoder(nn.Module):
     """The body: down to `bottleneck` pixels, six blocks there, up again to `size` (spec section 4.1).
 
     `pose_size` is how many pose numbers join at the bottleneck, each as a constant plane after the features.
     """
 
-    def __init__(self, image_channels: int, size: int, bottleneck: int, pose_size: int = 0) -> None:
+    def __init__(
+        self, image_channels: int, size: int, bottleneck: int, pose_size: int = 0, *, separable: bool = False
+    ) -> None:
         super().__init__()
         steps = (size // bottleneck).bit_length() - 1
         widths = [min(_FIRST_CHANNELS << step, _MOST_CHANNELS) for step in range(steps + 1)]
         deepest = widths[-1]
         pairs = list(pairwise(widths))
         self.downsample_blocks = nn.ModuleList(
-            [_block(_conv(image_channels, widths[0])), *(_block(_halving_conv(a, b)) for a, b in pairs)]
+            [
+                conv_block(image_channels, widths[0], separable=separable),
+                *(conv_block(a, b, 4, 2, separable=separable) for a, b in pairs),
+            ]
         )
         self.bottleneck_blocks = nn.ModuleList(
-            [_block(_conv(deepest + pose_size, deepest)), *(ResidualBlock(deepest) for _ in range(_RESIDUAL_BLOCKS))]
+            [
+                conv_block(deepest + pose_size, deepest, separable=separable),
+                *(ResidualBlock(deepest, separable=separable) for _ in range(_RESIDUAL_BLOCKS)),
+            ]
         )
-        self.upsample_blocks = nn.ModuleList([_block(_doubling_conv(b, a)) for a, b in reversed(pairs)])
+        self.upsample_blocks = nn.ModuleList(doubling_block(b, a, separable=separable) for a, b in reversed(pairs))
 
     def features(self, image: Tensor, pose: Tensor | None = None) -> Tensor:
         """The last feature map, float32 `[N, 64, size, size]`, of `image` `[N, C, size, size]` and `pose` `[N, P]`."""
@@ -72,8 +70,7 @@ class EncoderDecoder(nn.Module):
         for block in self.downsample_blocks:
             x = block(x)
         if pose is not None:
-            planes = pose.to(x.dtype)[:, :, None, None].expand(-1, -1, *x.shape[-2:])
-            x = torch.cat([x, planes], dim=1)
+            x = with_planes(x, pose)
         for block in self.bottleneck_blocks:
             x = block(x)
         for block in self.upsample_blocks:
@@ -84,13 +81,13 @@ class EncoderDecoder(nn.Module):
 class EyebrowDecomposer(nn.Module):
     """Takes the brows off a face: the face without them, and they alone. Does not see the pose."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, separable: bool = False) -> None:
         super().__init__()
-        self.body = EncoderDecoder(image_channels=4, size=128, bottleneck=16)
-        self.background_layer_alpha = _alpha_head()
-        self.background_layer_color_change = _colour_head()
-        self.eyebrow_layer_alpha = _alpha_head()
-        self.eyebrow_layer_color_change = _colour_head()
+        self.body = EncoderDecoder(image_channels=4, size=128, bottleneck=16, separable=separable)
+        self.background_layer_alpha = alpha_head(_FIRST_CHANNELS)
+        self.background_layer_color_change = colour_head(_FIRST_CHANNELS)
+        self.eyebrow_layer_alpha = alpha_head(_FIRST_CHANNELS)
+        self.eyebrow_layer_color_change = colour_head(_FIRST_CHANNELS)
 
     def forward(self, image: Tensor) -> Images:
         """The layers of `image` `[N, 4, 128, 128]`, which is `image[64:192, 192:320]` of a character."""
@@ -112,13 +109,13 @@ class EyebrowDecomposer(nn.Module):
 class EyebrowMorphingCombiner(nn.Module):
     """Poses the brows and puts them back on the face."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, separable: bool = False) -> None:
         super().__init__()
-        self.body = EncoderDecoder(image_channels=8, size=128, bottleneck=16, pose_size=12)
-        self.morphed_eyebrow_layer_grid_change = _grid_change_head()
-        self.morphed_eyebrow_layer_alpha = _alpha_head()
-        self.morphed_eyebrow_layer_color_change = _colour_head()
-        self.combine_alpha = _alpha_head()
+        self.body = EncoderDecoder(image_channels=8, size=128, bottleneck=16, pose_size=12, separable=separable)
+        self.morphed_eyebrow_layer_grid_change = grid_change_head(_FIRST_CHANNELS)
+        self.morphed_eyebrow_layer_alpha = alpha_head(_FIRST_CHANNELS)
+        self.morphed_eyebrow_layer_color_change = colour_head(_FIRST_CHANNELS)
+        self.combine_alpha = alpha_head(_FIRST_CHANNELS)
 
     def forward(self, background_layer: Tensor, eyebrow_layer: Tensor, pose: Tensor) -> Images:
         """The two layers `[N, 4, 128, 128]`, posed by `pose` `[N, 12]` (eyebrow_…) and put together."""
@@ -141,20 +138,27 @@ class EyebrowMorphingCombiner(nn.Module):
         }
 
 
-class FaceMorpher(EncoderDecoder):
-    """Poses eyes, irises and mouth of a face. Its published names have no `body.` before those of the body."""
+class FaceMorpher(nn.Module):
+    """Poses eyes, irises and mouth of a face."""
 
-    def __init__(self) -> None:
-        super().__init__(image_channels=4, size=192, bottleneck=24, pose_size=27)
-        self.iris_mouth_grid_change = _grid_change_head()
-        self.iris_mouth_color_change = _colour_head()
-        self.iris_mouth_alpha = _alpha_head()
-        self.eye_color_change = _colour_head()
-        self.eye_alpha = _alpha_head()
+    def __init__(self, *, separable: bool = False) -> None:
+        super().__init__()
+        body = EncoderDecoder(image_channels=4, size=192, bottleneck=24, pose_size=27, separable=separable)
+        if separable:
+            self.body = body
+        else:  # its published names have no `body.` before those of the body
+            for name, blocks in body.named_children():
+                self.add_module(name, blocks)
+        self._features = body.features
+        self.iris_mouth_grid_change = grid_change_head(_FIRST_CHANNELS)
+        self.iris_mouth_color_change = colour_head(_FIRST_CHANNELS)
+        self.iris_mouth_alpha = alpha_head(_FIRST_CHANNELS)
+        self.eye_color_change = colour_head(_FIRST_CHANNELS)
+        self.eye_alpha = alpha_head(_FIRST_CHANNELS)
 
     def forward(self, image: Tensor, pose: Tensor) -> Images:
         """`image` `[N, 4, 192, 192]`, which is `image[32:224, 160:352]` with brows posed, and `pose` `[N, 27]`."""
-        features = self.features(image, pose)
+        features = self._features(image, pose)
         grid_change = self.iris_mouth_grid_change(features)
         iris_mouth_alpha = self.iris_mouth_alpha(features)
         iris_mouth_colour = self.iris_mouth_color_change(features)
@@ -177,31 +181,3 @@ class FaceMorpher(EncoderDecoder):
 def with_brows(face: Tensor, brows: Tensor) -> Tensor:
     """The face morpher's input: `face` `[N or 1, 4, 192, 192]` with `brows` `[N, 4, 128, 128]` in their place."""
     return paste(brows, face, *BROWS_IN_FACE)
-
-
-def _block(conv: nn.Conv2d | nn.ConvTranspose2d) -> nn.Sequential:
-    return nn.Sequential(conv, InstanceNorm(conv.out_channels), nn.ReLU(inplace=True))
-
-
-def _conv(channels: int, out_channels: int) -> nn.Conv2d:
-    return nn.Conv2d(channels, out_channels, 3, padding=1, bias=False)
-
-
-def _halving_conv(channels: int, out_channels: int) -> nn.Conv2d:
-    return nn.Conv2d(channels, out_channels, 4, stride=2, padding=1, bias=False)
-
-
-def _doubling_conv(channels: int, out_channels: int) -> nn.ConvTranspose2d:
-    return nn.ConvTranspose2d(channels, out_channels, 4, stride=2, padding=1, bias=False)
-
-
-def _alpha_head() -> nn.Sequential:
-    return nn.Sequential(nn.Conv2d(_FIRST_CHANNELS, 1, 3, padding=1), nn.Sigmoid())
-
-
-def _colour_head() -> nn.Sequential:
-    return nn.Sequential(nn.Conv2d(_FIRST_CHANNELS, 4, 3, padding=1), nn.Tanh())
-
-
-def _grid_change_head() -> nn.Conv2d:
-    return nn.Conv2d(_FIRST_CHANNELS, 2, 3, padding=1, bias=False)

@@ -11,6 +11,7 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from ..errors import DownloadError, WeightsError
@@ -97,19 +98,44 @@ def fetch_teacher_from_hub(
     repository and revision before is taken without asking the hub. Otherwise as `fetch_teacher_from_archive`.
     """
     meter = Meter(progress, "Waiting for another download to end")
-    source = "/".join(filter(None, ("hub:", repo_id, within))) + f"@{revision}"
+    place = _Place(repo_id, revision, within, endpoint, token)
     with _explained(folder, by_hand(publication, folder)), locked(folder, meter.tick):
         landed = read_landed(folder, publication.networks)
-        if landed and landed.source == source:
+        if landed and landed.source == place.source():
             return landed.files
-        meter.begin(f"Asking the hub for {repo_id}")
-        _, listing = list_repository(repo_id, revision, endpoint, token, meter, patience)
-        chosen = _choose(listing, publication, repo_id, within)
-        _announce(meter, publication, repo_id, "the hub", sum(remote.size or 0 for remote in chosen.values()))
-        parts = _fetch_all(chosen, _parts(folder), meter, patience, _room_to_convert(shapes))
-        files = _land_parts(folder, parts, chosen, shapes, publication, source, meter)
-        shutil.rmtree(folder / PARTS, ignore_errors=True)
-        return files
+        return _fetch_from(place, folder, shapes, publication, meter, patience)
+
+
+def fetch_publication(
+    folder: Path,
+    shapes: Shapes,
+    publication: Publication,
+    *,
+    endpoint: str | None = None,
+    token: str | None = None,
+    progress: Progress = silent,
+    patience: Patience = USUAL,
+) -> Files:
+    """A publication's files from the first of its hub repositories that gives all five, in its own folder in `folder`.
+
+    A set that came from any of them before is taken without asking the hub. Raises DownloadError, which says what went
+    wrong with each repository; otherwise as `fetch_teacher_from_hub`.
+    """
+    home = publication.home(folder)
+    places = [_Place(repo_id, "main", publication.variant, endpoint, token) for repo_id in publication.repositories]
+    meter = Meter(progress, "Waiting for another download to end")
+    failures = []
+    with _explained(home, by_hand(publication, home)), locked(home, meter.tick):
+        landed = read_landed(home, publication.networks)
+        if landed and landed.source in {place.source() for place in places}:
+            return landed.files
+        for place in places:
+            try:
+                return _fetch_from(place, home, shapes, publication, meter, patience)
+            except (DownloadError, WeightsError) as error:
+                logger.warning("%s: not from %s. %s", publication.title, place.repo_id, error)
+                failures.append(str(error))
+        raise DownloadError(" ".join(dict.fromkeys(failures)))
 
 
 def fetch_hub_file(
@@ -158,6 +184,34 @@ def safe_path(name: str) -> PurePosixPath:
     return PurePosixPath(name)
 
 
+@dataclass(frozen=True)
+class _Place:
+    """Where in which hub a set lies."""
+
+    repo_id: str
+    revision: str
+    within: str
+    endpoint: str | None
+    token: str | None
+
+    def source(self) -> str:
+        """What is noted beside a set that came from here."""
+        return "/".join(filter(None, ("hub:", self.repo_id, self.within))) + f"@{self.revision}"
+
+
+def _fetch_from(
+    place: _Place, folder: Path, shapes: Shapes, publication: Publication, meter: Meter, patience: Patience
+) -> Files:
+    meter.begin(f"Asking the hub for {place.repo_id}")
+    _, listing = list_repository(place.repo_id, place.revision, place.endpoint, place.token, meter, patience)
+    chosen = _choose(listing, publication, place.repo_id, place.within)
+    _announce(meter, publication, place.repo_id, "the hub", sum(remote.size or 0 for remote in chosen.values()))
+    parts = _fetch_all(chosen, _parts(folder), meter, patience, _room_to_convert(shapes))
+    files = _land_parts(folder, parts, chosen, shapes, publication, place.source(), meter)
+    shutil.rmtree(folder / PARTS, ignore_errors=True)
+    return files
+
+
 def _announce(meter: Meter, publication: Publication, name: str, server: str, total: int | None = None) -> None:
     logger.info("Fetching %s from %s. Licence: %s.", name, server, publication.licence)
     meter.begin(f"Fetching {name} from {server} ({publication.licence})", total)
@@ -168,9 +222,11 @@ def _choose(
 ) -> dict[str, Remote]:
     found = match_files(listing, publication.networks, within)
     if not found:
-        names = {path.stem for path in listing if path.suffix in (".safetensors", ".pt")}
+        looked_at = [path for path in listing if not within or within in path.parts[:-1]]
+        names = {path.stem for path in looked_at if path.suffix in (".safetensors", ".pt")}
         missing = [name for name in publication.networks if name not in names]
         problem = f"it has no {', '.join(missing)}" if missing else "it has several files of the same name"
+        problem += f" in a folder {within}" if within else ""
         raise DownloadError(f"{repo_id}: not a {publication.title}: {problem} (.safetensors or .pt).")
     return {network: listing[path] for network, path in found.items()}
 
@@ -280,7 +336,13 @@ def _room_to_convert(shapes: Shapes) -> int:
 
 
 def _notes(publication: Publication, source: str) -> dict[str, str]:
-    return {"title": publication.title, "licence": publication.licence, "source": source, "paper": publication.paper}
+    return {
+        "title": publication.title,
+        "author": publication.author,
+        "licence": publication.licence,
+        "source": source,
+        "paper": publication.paper,
+    }
 
 
 @contextmanager

@@ -32,9 +32,23 @@ Shapes = Mapping[str, Mapping[str, tuple[int, ...]]]  # network name -> key -> s
 MANIFEST = "teacher.json"
 
 
+THA4_NETWORKS = ("body_morpher", "eyebrow_decomposer", "eyebrow_morphing_combiner", "face_morpher", "upscaler")
+THA3_NETWORKS = (
+    "editor",
+    "eyebrow_decomposer",
+    "eyebrow_morphing_combiner",
+    "face_morpher",
+    "two_algo_face_body_rotator",
+)
+
+
 @dataclass(frozen=True)
 class Publication:
-    """What is published: a title, the names of its files, licence, a page or link, size of the download in bytes."""
+    """What is published: a title, the names of its files, licence, a page or link, size of the download in bytes.
+
+    `architecture` is what its networks are built as. One of several publications in a repository also has a `variant`,
+    the name of its folder there, and `repositories`, the copies on the hub in the order in which they are asked.
+    """
 
     title: str
     networks: tuple[str, ...]
@@ -42,16 +56,50 @@ class Publication:
     link: str
     size: int
     paper: str
+    architecture: str = "THA4"
+    author: str = "Pramook Khungurn"
+    variant: str = ""
+    repositories: tuple[str, ...] = ()
+
+    def home(self, folder: Path) -> Path:
+        """Where its files belong in a folder of teachers: a variant in a folder of its own, apart from THA4's files."""
+        return folder / f"tha3_{self.variant}" if self.variant else folder
 
 
 THA4_TEACHER = Publication(
     title="THA4 teacher",
-    networks=("body_morpher", "eyebrow_decomposer", "eyebrow_morphing_combiner", "face_morpher", "upscaler"),
+    networks=THA4_NETWORKS,
     licence="CC BY-NC 4.0, non-commercial use only",
     link="https://www.dropbox.com/scl/fi/7wec0sur7449iqgtlpi3n/tha4-models.zip?rlkey=0f9d1djmbvjjjn09469s1adx8&dl=1",
     size=600_000_000,
     paper="https://arxiv.org/abs/2311.17409",
 )
+
+
+def _tha3(architecture: str, variant: str, size: int) -> Publication:
+    repositories = ("OktayAlpk/talking-head-anime-3", "ksuriuri/talking-head-anime-3-models")
+    return Publication(
+        title=f"THA3 teacher ({variant.replace('_', ', ')})",
+        networks=THA3_NETWORKS,
+        licence="CC BY 4.0 (commercial use allowed, with attribution)",
+        link=" or ".join(f"https://huggingface.co/{repo_id}" for repo_id in repositories),
+        size=size,
+        paper="https://pkhungurn.github.io/talking-head-anime-3/",
+        architecture=architecture,
+        variant=variant,
+        repositories=repositories,
+    )
+
+
+# The sizes are those of the numbers alone, counted from the networks' shapes.
+PUBLICATIONS = {
+    "THA4": THA4_TEACHER,
+    "THA3 standard": _tha3("THA3 standard", "standard_float", 542_577_048),
+    "THA3 standard half": _tha3("THA3 standard", "standard_half", 271_288_524),
+    "THA3 separable": _tha3("THA3 separable", "separable_float", 58_011_580),
+    "THA3 separable half": _tha3("THA3 separable", "separable_half", 29_005_790),
+}
+"""Every teacher that is published, by the name that people choose it by."""
 
 
 @dataclass(frozen=True)
@@ -78,18 +126,42 @@ def match_files(paths: Iterable[AnyPath], networks: Sequence[str], within: str =
 def find_teacher_files(folders: Sequence[Path], publication: Publication = THA4_TEACHER) -> Files:
     """The files of a teacher in the first of the folders that has them all; their converted copies where there are any.
 
-    In each folder: files put there by hand, then a set that was fetched, then folders inside it (an unpacked archive).
-    Raises MissingWeightsError, which says which are missing and how to get them.
+    In each folder (or a variant's own folder in it): files put there by hand, then a set that was fetched, then folders
+    inside it (an unpacked archive; a variant's must have its name). Raises MissingWeightsError, which says which are
+    missing and how to get them, and WeightsError where two systems' files lie in one folder.
     """
-    networks = publication.networks
-    for folder in folders:
-        if by_hand := match_files(_weights_in(folder), networks):
-            return _converted(by_hand, folders) or by_hand
-        if landed := read_landed(folder, networks):
+    homes = [publication.home(folder) for folder in folders]
+    for folder, home in zip(folders, homes, strict=True):
+        if by_hand := _lying_in(home, publication.networks):
+            return _converted(by_hand, homes) or by_hand
+        if landed := read_landed(home, publication.networks):
             return landed.files
-        if below := _set_below(folder, networks):
-            return _converted(below, folders) or below
-    raise MissingWeightsError(_missing(folders, publication))
+        if below := _sets_below(home, publication.networks) or _sets_below(
+            folder, publication.networks, publication.variant
+        ):
+            return _converted(below[0], homes) or below[0]
+    raise MissingWeightsError(_missing(homes, publication))
+
+
+def find_any_teacher_files(folder: Path) -> Files:
+    """The files of the one teacher, of whichever publication, that lies in a folder or else in folders inside it.
+
+    Raises MissingWeightsError where there is none, and WeightsError where there are several.
+    """
+    publications = (THA4_TEACHER, PUBLICATIONS["THA3 standard"])
+    for publication in publications:
+        if found := _lying_in(folder, publication.networks):
+            return found
+    for publication in publications:
+        if landed := read_landed(folder, publication.networks):
+            return landed.files
+    below = [found for publication in publications for found in _sets_below(folder, publication.networks)]
+    if not below:
+        raise MissingWeightsError(_missing([folder], _nearest(folder, publications)))
+    if len(below) > 1:
+        places = ", ".join(str(next(iter(found.values())).parent) for found in below)
+        raise WeightsError(f"{folder}: there are several teachers in it. Name the folder of one: {places}.")
+    return below[0]
 
 
 def convert_teacher_files(files: Files, folder: Path, shapes: Shapes, progress: Progress = silent) -> Files:
@@ -181,21 +253,41 @@ def read_archives(folder: Path) -> dict[str, dict[str, Any]]:
 
 def by_hand(publication: Publication, folder: Path) -> str:
     """How to get the files without our help: link, size, licence, folder and names."""
+    facts = f"{publication.link} (about {megabytes(publication.size)}; {publication.licence})"
+    how = f"the folder {publication.variant} of {facts}" if publication.variant else f"{facts}, unpack it"
     return (
-        f"By hand: download {publication.link} (about {megabytes(publication.size)}; {publication.licence}), unpack it "
-        f"and put these files (.safetensors or .pt) into {folder}: {', '.join(publication.networks)}."
+        f"By hand: download {how} and put these files (.safetensors or .pt) into {folder}: "
+        f"{', '.join(publication.networks)}."
     )
 
 
-def _missing(folders: Sequence[Path], publication: Publication) -> str:
-    home = folders[0] if folders else Path("models")
-    names = [path.stem for folder in folders for path in _weights_in(folder)]
+def _missing(homes: Sequence[Path], publication: Publication) -> str:
+    home = homes[0] if homes else publication.home(Path("models"))
+    names = [path.stem for folder in homes for path in _weights_in(folder)]
     missing = [name for name in publication.networks if name not in names]
     return (
         f"{publication.title}: {', '.join(missing) or 'five files in one folder'} not found in "
-        f"{', '.join(map(str, folders))}. "
+        f"{', '.join(map(str, homes))}. "
         f"Switch auto_download on to fetch them, or name a hub repository that has them. {by_hand(publication, home)}"
     )
+
+
+def _nearest(folder: Path, publications: Sequence[Publication]) -> Publication:
+    """The publication that a folder has most files of; the first where it has as many of another."""
+    names = {path.stem for path in _weights_in(folder)}
+    return max(publications, key=lambda publication: len(names & set(publication.networks)))
+
+
+def _lying_in(folder: Path, networks: Sequence[str]) -> Files:
+    files = _weights_in(folder)
+    found = match_files(files, networks)
+    others = [names for names in (THA4_NETWORKS, THA3_NETWORKS) if names != networks and match_files(files, names)]
+    if found and others:
+        raise WeightsError(
+            f"{folder}: files of THA4 ({', '.join(THA4_NETWORKS)}) and of THA3 ({', '.join(THA3_NETWORKS)}) lie here "
+            "together; three have the same names in both. Put the five of each into a folder of their own."
+        )
+    return found
 
 
 def _one_of_each(paths: Sequence[AnyPath], networks: Sequence[str]) -> dict[str, AnyPath]:
@@ -216,13 +308,15 @@ def _weights_in(folder: Path) -> list[Path]:
     return sorted(path for suffix in ("safetensors", "pt") for path in folder.glob(f"*.{suffix}") if path.is_file())
 
 
-def _set_below(folder: Path, networks: Sequence[str]) -> Files:
-    for pattern in ("*/", "*/*/"):
-        for below in sorted(folder.glob(pattern)):
-            hidden = any(part.startswith(".") for part in below.relative_to(folder).parts)
-            if not hidden and (found := match_files(_weights_in(below), networks)):
-                return found
-    return {}
+def _sets_below(folder: Path, networks: Sequence[str], name: str = "") -> list[Files]:
+    """The sets in folders (with a given name) inside a folder and inside these, the shallowest first."""
+    visible = [
+        below
+        for pattern in ("*/", "*/*/")
+        for below in sorted(folder.glob(pattern))
+        if name in ("", below.name) and not any(part.startswith(".") for part in below.relative_to(folder).parts)
+    ]
+    return [found for below in visible if (found := match_files(_weights_in(below), networks))]
 
 
 def _converted(files: Files, folders: Sequence[Path]) -> Files | None:

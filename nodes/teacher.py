@@ -11,19 +11,19 @@ from torch import Tensor
 
 from ..tha4_core.character import Character
 from ..tha4_core.demo import DemoRig
-from ..tha4_core.errors import MissingWeightsError
+from ..tha4_core.errors import MissingWeightsError, THA4Error
 from ..tha4_core.outputs_sheet import outputs_sheet
 from ..tha4_core.pose import Poses
-from ..tha4_core.teacher import Teacher
+from ..tha4_core.teacher import Teacher, convert_files
 from ..tha4_core.weights import downloads
-from ..tha4_core.weights.sets import Files, convert_teacher_files, find_teacher_files
+from ..tha4_core.weights.sets import PUBLICATIONS, Files, Publication, find_teacher_files
 from . import host, types
 from .render import background_inputs, background_tensor, image_outputs, render_images
 
 FOLDER = "teacher"
 DEMO_RIG = "demo rig"
-THA4 = "THA4"
 PRECISIONS = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
+_PUBLISHED = "; ".join(f"{name}: {p.size / 1e6:.0f} MB, {p.licence}" for name, p in PUBLICATIONS.items())
 _MEMORY_PER_POSE = 2 * 2**30  # bytes: the upscaler's features at 512 pixels, in and out
 _POSES_AT_ONCE = 4
 
@@ -37,16 +37,16 @@ class LoadTeacher(io.ComfyNode):
             node_id="THA4LoadTeacher",
             display_name="Load Teacher",
             category=types.CATEGORY,
-            description="A teacher animates characters that nobody has distilled yet: the published networks, which "
-            "move any character, or the demo character's own rig. The weights of the networks (CC BY-NC 4.0, "
-            "non-commercial use only) are looked for in models/tha4/teacher; if they are not there and auto_download "
-            "is on, they come from the hub repository you name, or else from their author's archive (about 600 MB).",
+            description="A teacher animates characters that nobody has distilled yet. Weights are looked for in "
+            "models/tha4/teacher; if they are not there and auto_download is on, they come from the hub repository "
+            "that you name, or else from where they are published. Mind their licences: THA4's are for non-commercial "
+            "use only, THA3's for any use with attribution.",
             inputs=[
                 io.Combo.Input(
                     "teacher",
-                    options=[DEMO_RIG, THA4],
-                    tooltip="demo rig: moves the demo character, at once and without a download. THA4: the published "
-                    "networks, for any character.",
+                    options=[DEMO_RIG, *PUBLICATIONS],
+                    tooltip="demo rig: moves the demo character, at once and without a download. The others move any "
+                    f"character: {_PUBLISHED}.",
                 ),
                 io.Combo.Input(
                     "precision",
@@ -57,14 +57,14 @@ class LoadTeacher(io.ComfyNode):
                 io.Boolean.Input(
                     "auto_download",
                     default=False,
-                    tooltip="Fetch the weights (about 600 MB, once) if they are not in models/tha4/teacher. "
-                    "Switching it on means that you accept their licence, CC BY-NC 4.0.",
+                    tooltip="Fetch the weights, once, if they are not in models/tha4/teacher. Switching it on means "
+                    "that you accept their licence.",
                 ),
                 io.String.Input(
                     "repo_id",
                     default="",
                     tooltip="A hub repository that has the five files, as owner/name: a mirror, or a copy of your own. "
-                    "Empty: the author's archive.",
+                    "Empty: where they are published.",
                 ),
                 io.String.Input("revision", default="main", tooltip="The branch, tag or commit of that repository."),
             ],
@@ -73,11 +73,11 @@ class LoadTeacher(io.ComfyNode):
         )
 
     @classmethod
-    def fingerprint_inputs(cls, **_: object) -> float:
+    def fingerprint_inputs(cls, teacher: str, **_: object) -> float:
         # Files that were put there or replaced since are another teacher.
         try:
-            files = find_teacher_files(host.wanted_folders(FOLDER))
-        except MissingWeightsError:
+            files = find_teacher_files(host.wanted_folders(FOLDER), PUBLICATIONS[teacher])
+        except (KeyError, THA4Error):
             return 0.0
         return max(path.stat().st_mtime for path in files.values())
 
@@ -85,24 +85,29 @@ class LoadTeacher(io.ComfyNode):
     def execute(cls, teacher: str, precision: str, auto_download: bool, repo_id: str, revision: str) -> io.NodeOutput:
         if teacher == DEMO_RIG:
             return io.NodeOutput(DemoRig())
-        progress = host.Download(cls.hidden.unique_id)
+        publication, progress = PUBLICATIONS[teacher], host.Download(cls.hidden.unique_id)
         folders = host.wanted_folders(FOLDER)
-        files = _find_or_fetch(folders, auto_download, repo_id.strip(), revision.strip() or "main", progress)
-        files = convert_teacher_files(files, folders[0], Teacher.shapes(), progress)
-        return io.NodeOutput(Teacher.load_files(files, _dtype(precision)))
+        try:
+            files = find_teacher_files(folders, publication)
+        except MissingWeightsError:
+            if not auto_download:
+                raise
+            files = _fetch(publication, folders[0], repo_id.strip(), revision.strip() or "main", progress)
+        return io.NodeOutput(
+            Teacher.load_files(convert_files(files, folders[0], publication, progress), _dtype(precision))
+        )
 
 
-def _find_or_fetch(
-    folders: list[Path], auto_download: bool, repo_id: str, revision: str, progress: host.Download
-) -> Files:
-    try:
-        return find_teacher_files(folders)
-    except MissingWeightsError:
-        if not auto_download:
-            raise
+def _fetch(publication: Publication, folder: Path, repo_id: str, revision: str, progress: host.Download) -> Files:
+    """From the repository that the user names, else from wherever it is published."""
+    home, shapes = publication.home(folder), Teacher.shapes(publication.architecture)
     if repo_id:
-        return downloads.fetch_teacher_from_hub(folders[0], Teacher.shapes(), repo_id, revision, progress=progress)
-    return downloads.fetch_teacher_from_archive(folders[0], Teacher.shapes(), progress=progress)
+        return downloads.fetch_teacher_from_hub(
+            home, shapes, repo_id, revision, within=publication.variant, publication=publication, progress=progress
+        )
+    if publication.repositories:
+        return downloads.fetch_publication(folder, shapes, publication, progress=progress)
+    return downloads.fetch_teacher_from_archive(home, shapes, progress=progress)
 
 
 def _dtype(precision: str) -> torch.dtype:

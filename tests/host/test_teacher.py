@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,10 +13,11 @@ import torch
 from PIL import Image
 
 from tests import servers
-from tests.host.comfyui import ComfyUI, Prompt, running
+from tests.host.comfyui import PACK, ComfyUI, Prompt, api_form, running
 from tests.host.test_graphs import NO_HUB, node, pose_vector, saved, sequence
-from tests.recipe import recipe_teacher
+from tests.recipe import recipe_state_dict, recipe_teacher
 from tha4_core.student import Student
+from tha4_core.weights.sets import THA3_NETWORKS
 
 LOAD_TEACHER = {"teacher": "THA4", "precision": "auto", "auto_download": False, "repo_id": "", "revision": "main"}
 
@@ -84,6 +86,22 @@ def test_three_poses_render_with_progress_previews_and_intermediates(server: Com
     sheet = Image.open(saved(server, run, "7")[0])
     assert sheet.size == (960, 1116)  # 33 images in six columns
     assert sorted(path.stem for path in weights.glob("set-*/*.safetensors")) == sorted(recipe_teacher())
+
+
+def test_both_systems_side_by_side(server: ComfyUI, weights: Path) -> None:
+    folder = weights / "tha3_standard_float"
+    folder.mkdir()
+    for name in THA3_NETWORKS:
+        torch.save(recipe_state_dict(f"tha3_standard/{name}"), folder / f"{name}.pt")
+    workflow = json.loads((PACK / "example_workflows" / "compare_teachers.json").read_text())
+    prompt = api_form(workflow, server.get("/object_info"))
+    sequence_node = next(entry for entry in prompt.values() if entry["class_type"] == "THA4PoseSequence")
+    sequence_node["inputs"] |= {"script": "0 head_y=0.5", "fps": 1.0, "loop": False}
+    run = server.queue(prompt)
+    assert run.error == ""
+    shown = [image for output in run.history["outputs"].values() for image in output.get("images", [])]
+    picture = Image.open(server.file(next(image for image in shown if image["type"] == "output")))
+    assert picture.size == (1032, 512)
 
 
 def test_debug_output_that_is_off_says_so(server: ComfyUI, weights: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -38,6 +39,15 @@ REGIONS = {
 }
 FACE = [p for p in PARAMETERS if p.index < 39]
 EXTREMES = [(p, v) for p in PARAMETERS for v in (p.minimum, p.maximum) if v]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    """On a busy machine, threads that wait for each other cost more than they give."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")
@@ -215,7 +225,7 @@ def test_the_grid_change_says_where_each_surface_lies_at_rest(pose: dict[str, fl
 
 @pytest.mark.parametrize("pose", [{"head_x": 0.4}, {"head_y": -0.5}, {"body_z": 0.5}, {"breathing": 1.0}])
 def test_warping_by_the_grid_change_gives_the_frame(rig: DemoRig, pose: dict[str, float]) -> None:
-    """Up to what a second lookup blurs, and to what was hidden at rest: 96 of 100 visible pixels within 0.1."""
+    """Up to what a second lookup blurs, and to what was hidden at rest: 92 of 100 visible pixels within 0.1."""
     outputs = rig.outputs(demo_character(), make_pose(pose))
     frame, warped = outputs["upscaler.merged"], outputs["upscaler.warped"]
     error = (frame - warped).abs().amax(1)[frame[:, 3] > 0.99]
@@ -237,22 +247,22 @@ def test_every_number_acts_continuously(rig: DemoRig) -> None:
 
 @pytest.mark.parametrize("name", ["eye_wink_left", "mouth_ooo", "head_y"])
 def test_sweeps_have_no_jumps(rig: DemoRig, name: str) -> None:
-    """Through a parameter's whole range in 40 steps, and beyond where others crowd it, the mean change stays even."""
+    """Through a parameter's whole range in 24 steps, and beyond where others crowd it, the mean change stays even."""
     crowd = {"eye_happy_wink_left": 0.5, "eye_relaxed_left": 0.3, "mouth_aaa": 0.6, "body_y": 0.5}
-    poses = make_pose(crowd).repeat(41, 1)
-    poses[:, NAMES.index(name)] = torch.linspace(0, 1, 41)
+    poses = make_pose(crowd).repeat(25, 1)
+    poses[:, NAMES.index(name)] = torch.linspace(0, 1, 25)
     frames = torch.cat([rig.render(demo_character(), part)[..., 80:208, 192:320] for part in poses.split(8)])
     steps = frames.diff(dim=0).abs().mean(dim=(1, 2, 3))
     assert steps.max() < 6 * steps.median() + 1e-6
 
 
 def test_a_batch_is_its_members_and_again_the_same(rig: DemoRig) -> None:
-    poses = random_poses(3, seed=5)
+    poses = random_poses(2, seed=5)
     together = rig.outputs(demo_character(), poses)
     again = rig.outputs(demo_character(), poses)
     for name, value in together.items():
         assert torch.equal(value, again[name]), name
-        for i in range(3):
+        for i in range(2):
             alone = rig.outputs(demo_character(), poses[i : i + 1])[name]
             assert (alone[0] - value[i]).abs().max() < 1e-5, name
 
@@ -280,7 +290,8 @@ def test_the_face_mask_covers_what_the_face_moves(rig: DemoRig, rest: dict[str, 
     assert mask.min() == 0
     assert mask.max() == 1
     assert 0.1 < mask.mean() < 0.5
-    poses = torch.cat([make_pose({p.name: v}) for p, v in EXTREMES if p.index < 39])
+    stems = [(p.name.removesuffix("_left"), v) for p, v in EXTREMES if not p.name.endswith("_right") and p.index < 39]
+    poses = torch.cat([make_pose({stem: value}) for stem, value in stems])
     for part in poses.split(12):
         patch = rig.outputs(demo_character(), part)["face_morpher.output"][..., 48:176, 32:160]
         change = (patch - rest["face_morpher.output"][..., 48:176, 32:160]).abs().amax(1)

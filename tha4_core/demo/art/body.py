@@ -13,7 +13,7 @@ TOP_HALF: Points = ((256, 246), (268, 243), (279, 236), (296, 246), (290, 330), 
 SKIRT_HALF: Points = ((256, 428), (310, 428), (322, 452), (340, 500), (352, 556, 1), (256, 560))
 JACKET_HALF: Points = (
     (257.5, 322, 1), (268, 294), (280, 262), (282, 236), (300, 234), (322, 246), (330, 275), (322, 318),
-    (314, 360), (318, 404), (322, 446, 1), (290, 452), (257.5, 453, 1),
+    (316, 360), (319, 404), (322, 446, 1), (290, 452), (257.5, 453, 1),
 )  # fmt: skip
 SLEEVE: Points = (
     (296, 238), (313, 236), (331, 245), (347, 272), (358, 308), (366, 346), (366, 378), (354, 402), (334, 420, 1),
@@ -142,14 +142,14 @@ def _sleeve(pen: Pen, flip: bool) -> None:
         pen.fill(_side(elbow, flip), c.CLOTH_DEEP)
         pen.fill(_side(((332, 378, 1), (348, 376), (362, 386, 1), (346, 384), (330, 392)), flip), c.CLOTH_DEEP)
         pen.fill(_side(((318, 396, 1), (334, 386), (352, 400, 1), (334, 421, 1)), flip), c.CLOTH_DEEP, alpha=0.6)
-        _stripes(pen, flip)
+        _stripes(pen, flip, _side(shade, flip))
         pen.line(_side(((332, 357), (345, 355.5), (357, 363)), flip, False), 1.1, c.CLOTH_LINE, taper(0.02, 0.8))
         pen.line(_side(((331, 378), (347, 375.5), (361, 386)), flip, False), 1.1, c.CLOTH_LINE, taper(0.02, 0.8))
     pen.line(outline[20:], 1.4, c.CLOTH_LINE, taper(0.04, 0.06))
 
 
-def _stripes(pen: Pen, flip: bool) -> None:
-    """A navy band about the upper arm between two thin ones of the accent."""
+def _stripes(pen: Pen, flip: bool, shade: Array) -> None:
+    """A navy band about the upper arm, and a thin one of the accent under it; darker in the shade."""
     for first, last, colour, dark in ((296, 312, c.NAVY, c.NAVY_SHADE), (316.5, 319.5, c.ACCENT, c.ACCENT_SHADE)):
         band: Points = (
             (310, first + 8, 1),
@@ -160,13 +160,8 @@ def _stripes(pen: Pen, flip: bool) -> None:
             (310, last + 8, 1),
         )
         pen.fill(_side(band, flip), colour)
-        dim: Points = (
-            (306, first + 9, 1),
-            (327 + (first - 296) * 0.3, first + 4, 1),
-            (332 + (last - 300) * 0.3, last + 4, 1),
-            (306, last + 9, 1),
-        )
-        pen.fill(_side(dim, flip), dark)
+        with pen.inside(shade):
+            pen.fill(_side(band, flip), dark)
 
 
 def _pocket(pen: Pen, flip: bool) -> None:

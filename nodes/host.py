@@ -103,6 +103,11 @@ def in_chunks(
         progress.update_absolute(start, count, ("JPEG", image, _PREVIEW_SIZE) if image is not None else None)
 
 
+def stop_if_interrupted() -> None:
+    """Raise ComfyUI's own exception where the user has asked it to stop."""
+    model_management.throw_exception_if_processing_interrupted()
+
+
 @contextmanager
 def interruptible(model: nn.Module) -> Iterator[None]:
     """Within it, an interrupt stops the model before its next layer instead of after its last."""

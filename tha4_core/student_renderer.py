@@ -45,6 +45,7 @@ class Sirens(NamedTuple):
     exit: Tensor
 
 
+@torch.inference_mode(False)  # what this mode makes, the crew's threads, which are not in it, may not write to
 @torch.no_grad()
 def render(
     face_morpher: FaceMorpher,

@@ -107,8 +107,7 @@ class StudentRender(io.ComfyNode):
         behind = background_tensor(background, background_color, background_image, len(poses))
         device = host.load_to_device(student, _MEMORY_PER_POSE)
         chunk = host.chunk_size(_MEMORY_PER_POSE, device, _POSES_AT_ONCE)
-        with host.interruptible(student):
-            image, mask = render_images(
-                poses, lambda some: student.render(some, batch_size=len(some)), chunk, behind, rgba
-            )
+        image, mask = render_images(
+            poses, lambda some: student.render(some, tick=host.stop_if_interrupted), chunk, behind, rgba
+        )
         return io.NodeOutput(image, mask)

@@ -11,6 +11,10 @@ class PoseError(THA4Error):
     """Poses of the wrong shape, or numbers that are not finite or out of range."""
 
 
+class SizeError(THA4Error):
+    """A frame size that a student cannot render."""
+
+
 class PictureError(THA4Error):
     """A picture that cannot be read or cannot serve as a character."""
 

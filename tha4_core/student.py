@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
-import torch
 from torch import Tensor, nn
 
-from . import student_files
+from . import student_files, student_renderer
 from .character import Character
 from .image import SIZE, paste
 from .networks.siren import BodyMorpher, FaceMorpher
@@ -59,17 +58,19 @@ class Student(nn.Module):
         networks = {name: _on_cpu(self.get_submodule(name)) for name in student_files.NETWORKS}
         student_files.write(Path(path), student_files.StudentFiles(self.character, networks, self.metadata))
 
-    def render(self, poses: Tensor, batch_size: int = 1) -> Tensor:
-        """Poses `[N, 45]` -> frames `[N, 4, 512, 512]` in model space, float32, on the student's device.
+    def render(self, poses: Tensor, *, size: int = SIZE, tick: Callable[[], None] | None = None) -> Tensor:
+        """Poses `[N, 45]` -> frames `[N, 4, size, size]` in model space, float32, on the student's device.
 
-        `batch_size` poses run at once; memory grows with it (about 400 MB each). Raises PoseError.
+        A student is a function of the position, sampled on a grid of pixels; `size` (a multiple of 32 from 64 to 2048)
+        says how fine: the three levels of the body at size/4, size/2 and size, the face at size/4, over the character's
+        picture resized. At 512 that is what the student was trained for, and the frame is `forward`'s. Other sizes
+        show the same frame finer or coarser, not the same numbers; time is proportional to the pixels.
+
+        One pose is rendered after another: memory beyond the result does not grow with N. `tick` is called from this
+        thread at least once a level of a pose; what it raises ends the render. Raises PoseError and SizeError.
         """
         poses = check_poses(poses).to(self.image.device)
-        frames = torch.empty(len(poses), 4, SIZE, SIZE, device=poses.device)
-        with torch.inference_mode():
-            for start in range(0, len(poses), batch_size):
-                frames[start : start + batch_size] = self(poses[start : start + batch_size])["blended"]
-        return frames
+        return student_renderer.render(self.face_morpher, self.body_morpher, self.image, poses, size, tick)
 
     def forward(self, poses: Tensor) -> dict[str, Tensor]:
         """One batch of poses `[N, 45]` -> every image on the way to the frame, by the names of the specification.

@@ -20,8 +20,15 @@ def warp(grid_change: Tensor, image: Tensor) -> Tensor:
     Bilinear, border padding, align_corners=False. Coordinates are float32 whatever the inputs are: half of a pixel of
     a 512 picture is beyond what 16-bit floats hold near the edge.
     """
-    coordinates = positions(*grid_change.shape[-2:], device=grid_change.device) + grid_change.float()
-    image = image.float().expand(grid_change.shape[0], -1, -1, -1)
+    return look_up(image, positions(*grid_change.shape[-2:], device=grid_change.device) + grid_change.float())
+
+
+def look_up(image: Tensor, coordinates: Tensor) -> Tensor:
+    """`image` `[N or 1, C, h, w]` at `coordinates` `[N, 2, H, W]`, float32, x then y, -1..1 from edge to edge.
+
+    Bilinear, border padding, align_corners=False.
+    """
+    image = image.float().expand(coordinates.shape[0], -1, -1, -1)
     return functional.grid_sample(
         image, coordinates.movedim(1, -1), mode="bilinear", padding_mode="border", align_corners=False
     )

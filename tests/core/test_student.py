@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import pickle
 import shutil
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,9 +14,12 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 import tha4_core as tha4
-from tha4_core.errors import PictureError, PoseError, THA4Error, WeightsError
+from tha4_core.errors import PictureError, PoseError, SizeError, THA4Error, WeightsError
+from tha4_core.networks import siren
+from tha4_core.warping import blend, warp
 from tha4_core.weights import read_safetensors, read_state_dict, write_safetensors
 
 NETWORKS = ("face_morpher", "body_morpher")
@@ -66,11 +71,146 @@ def test_rendered_picture_is_the_published_one(student: tha4.Student, expected: 
     assert (picture - golden)[..., 3].abs().max() <= 1
 
 
-def test_batched_and_single_renders_agree(student: tha4.Student, expected: dict[str, Tensor]) -> None:
-    poses = expected["poses"][:3]
-    together = student.render(poses, batch_size=3)
-    assert together.dtype == torch.float32
-    torch.testing.assert_close(together, student.render(poses), atol=2e-3, rtol=0)
+@pytest.mark.parametrize("pose", range(6))
+def test_rendered_frames_are_the_published_ones(student: tha4.Student, expected: dict[str, Tensor], pose: int) -> None:
+    golden = expected[f"pose{pose}/blended"]
+    frame = student.render(expected["poses"][pose : pose + 1])
+    frame = frame if frame.shape == golden.shape else frame[..., ::4, ::4]
+    assert (frame - golden).abs().max() <= 2e-3
+    assert (frame - golden).norm() / golden.norm() <= 1e-4
+
+
+def any_poses(count: int) -> Tensor:
+    """Poses whose every number is anywhere in its range."""
+    low, high = (torch.tensor([getattr(p, end) for p in tha4.PARAMETERS]) for end in ("minimum", "maximum"))
+    return low + torch.rand(count, 45, generator=torch.Generator().manual_seed(4)) * (high - low)
+
+
+def assert_same_frames(frames: Tensor, plain: Tensor) -> None:
+    """Equal but for float32's rounding, which 30 (W x + b) and the picture's edges magnify: either way of computing
+    is as far from the frame in float64."""
+    assert frames.shape == plain.shape
+    assert frames.dtype == torch.float32
+    assert (frames - plain).abs().max() <= 1e-3
+    assert (frames - plain).norm() / plain.norm() <= 2e-5
+
+
+def test_rendered_frames_are_those_of_the_plain_modules(student: tha4.Student) -> None:
+    poses = any_poses(2)
+    with torch.inference_mode():
+        assert_same_frames(student.render(poses), student(poses)["blended"])
+
+
+@pytest.mark.parametrize("size", [64, 224, 544])
+def test_other_sizes_are_the_plain_modules_on_other_grids(
+    student: tha4.Student, size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(siren, "BODY_SIZES", (size // 4, size // 2, size))
+    monkeypatch.setattr(siren, "FACE_SIZE", size // 4)
+    pose = any_poses(1)
+    with torch.inference_mode():
+        image = functional.interpolate(student.image, (size, size), mode="bicubic", antialias=True).clamp(-1, 1)
+        face = (slice(size * 5 // 32, size * 13 // 32), slice(size * 3 // 8, size * 5 // 8))
+        image[:, :, face[0], face[1]] = student.face_morpher(pose[:, :39])
+        grid_change, alpha, colour = student.body_morpher(pose)
+        assert_same_frames(student.render(pose, size=size), blend(alpha, colour, warp(grid_change, image)))
+
+
+def psnr(a: Tensor, b: Tensor) -> float:
+    return float(-10 * torch.log10(((a - b) / 2).square().mean()))
+
+
+def test_frames_of_other_sizes_show_the_same(student: tha4.Student, expected: dict[str, Tensor]) -> None:
+    pose = expected["poses"][1:2]
+    frame, twice, half = (student.render(pose, size=size) for size in (512, 1024, 256))
+    assert psnr(functional.avg_pool2d(twice, 2), frame) >= 43
+    assert psnr(half, functional.avg_pool2d(frame, 2)) >= 36
+
+
+@pytest.mark.parametrize("size", [0, -512, 32, 500, 2080, 512.5])
+def test_sizes_that_cannot_be_are_refused(student: tha4.Student, size: int) -> None:
+    with pytest.raises(SizeError, match="multiple of 32 from 64 to 2048"):
+        student.render(torch.zeros(1, 45), size=size)
+
+
+def test_frames_do_not_depend_on_what_is_rendered_with_them(student: tha4.Student) -> None:
+    poses = any_poses(4)
+    poses[1, :39] = poses[0, :39]  # two poses with one face, then another face, then a nearly equal one
+    poses[3, :38] = poses[2, :38]
+    together = student.render(poses, size=128)
+    for pose, frame in zip(poses, together, strict=True):
+        assert torch.equal(student.render(pose[None], size=128)[0], frame)
+
+
+def test_frames_do_not_depend_on_the_number_of_threads(student: tha4.Student) -> None:
+    threads = torch.get_num_threads()
+    frames = []
+    for count in (1, 3):
+        torch.set_num_threads(count)
+        frames.append(student.render(any_poses(1), size=192))
+        assert torch.get_num_threads() == count
+        assert threads_of_a_new_thread() == count
+    torch.set_num_threads(threads)
+    assert torch.equal(*frames)
+
+
+def threads_of_a_new_thread() -> int:
+    counts: list[int] = []
+    thread = threading.Thread(target=lambda: counts.append(torch.get_num_threads()))
+    thread.start()
+    thread.join()
+    return counts[0]
+
+
+def test_changed_weights_are_seen(student: tha4.Student) -> None:
+    student, pose = copy.deepcopy(student), any_poses(1)
+    other = {key: value * 1.01 for key, value in student.body_morpher.state_dict().items()}
+    changes: list[Callable[[], object]] = [
+        lambda: student.face_morpher.siren.last_linear.bias.add_(0.25),
+        lambda: student.body_morpher.siren_layers[1][0].linear.weight.data.mul_(1.01),
+        lambda: student.body_morpher.load_state_dict(other),
+        lambda: student.double().float().body_morpher.last_linear.bias.add_(0.25),
+        lambda: student.image.neg_(),
+    ]
+    frame = student.render(pose, size=64)
+    for change in changes:
+        before = frame
+        change()
+        frame = student.render(pose, size=64)
+        assert (frame - before).abs().max() > 0.01
+    with torch.inference_mode():
+        assert_same_frames(student.render(pose), student(pose)["blended"])
+
+
+def test_frames_are_ordinary_tensors(student: tha4.Student) -> None:
+    student = copy.deepcopy(student).requires_grad_(True)
+    for context in (torch.enable_grad(), torch.no_grad(), torch.inference_mode()):
+        with context:
+            frames = student.render(torch.zeros(2, 45), size=64)
+        assert not frames.requires_grad
+        assert frames.is_contiguous()
+    frames = student.render(torch.zeros(2, 45), size=64)
+    (frames.add_(1) * torch.ones(1, requires_grad=True)).sum().backward()
+
+
+def test_what_tick_raises_ends_the_render(student: tha4.Student) -> None:
+    poses, threads, ticks = any_poses(3), torch.get_num_threads(), 0
+
+    class StopError(Exception):
+        pass
+
+    def tick() -> None:
+        nonlocal ticks
+        ticks += 1
+        if ticks == 5:
+            raise StopError
+
+    with pytest.raises(StopError):
+        student.render(poses, size=64, tick=tick)
+    assert ticks == 5
+    assert (torch.get_num_threads(), threading.active_count()) == (threads, 1)
+    student.render(poses, size=64, tick=tick)
+    assert ticks >= 5 + 3 * 4  # the face and three levels of every pose
 
 
 def test_published_to_ours_renders_bit_equal(

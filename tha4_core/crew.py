@@ -1,0 +1,84 @@
+"""Threads that share the tiles of a picture out among themselves."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+
+import torch
+
+Tiles = Iterator[slice]
+"""The tiles that are still to do; a worker takes the next one whenever it has finished one."""
+
+_TICK_SECONDS = 0.05
+
+
+class Crew:
+    """Runs a job over the tiles of a picture: on every thread of the CPU, or at once where there is a GPU."""
+
+    def __init__(self, pool: ThreadPoolExecutor | None, threads: int, tick: Callable[[], None]) -> None:
+        self._pool, self._threads, self._tick = pool, threads, tick
+
+    def share(self, tiles: Iterable[slice], job: Callable[[Tiles], None]) -> None:
+        """Call `job` once on every thread, each time with an iterator of tiles; every tile is in one of them.
+
+        Returns when all tiles are done. The caller's `tick` is called on the caller's thread, at least once and some
+        twenty times a second. What it or a job raises stops the others after their tile, and is raised.
+        """
+        left = deque(tiles)
+        if self._pool is None:
+            self._tick()
+            job(_take(left))
+            return
+        workers = [self._pool.submit(_without_gradients, job, _take(left)) for _ in range(self._threads)]
+        try:
+            waiting = set(workers)
+            while waiting:
+                done, waiting = wait(waiting, _TICK_SECONDS, FIRST_EXCEPTION)
+                self._tick()
+                for worker in done:
+                    worker.result()
+        finally:
+            left.clear()
+            wait(workers)
+
+
+@contextmanager
+def gathered(device: torch.device, tick: Callable[[], None] | None = None) -> Iterator[Crew]:
+    """A crew for work on `device`: on the CPU as many threads as PyTorch uses, elsewhere the caller's alone.
+
+    Every thread takes whole tiles and splits no operation. That way a tile stays in one core's cache, and threads wait
+    for each other once a picture; a barrier after every operation would cost little on an idle machine, and most of
+    the time on a busy one.
+    """
+    tick = tick or _nothing
+    if device.type != "cpu":
+        yield Crew(None, 1, tick)
+        return
+    threads = torch.get_num_threads()
+    try:
+        with ThreadPoolExecutor(threads, "tha4", torch.set_num_threads, (1,)) as pool:
+            yield Crew(pool, threads, tick)
+    finally:
+        # A thread's setting is its own, and the default of threads to come.
+        torch.set_num_threads(threads)
+
+
+def _take(left: deque[slice]) -> Tiles:
+    while True:
+        try:
+            tile = left.popleft()
+        except IndexError:
+            return
+        yield tile
+
+
+def _without_gradients(job: Callable[[Tiles], None], tiles: Tiles) -> None:
+    with torch.no_grad():  # a setting of the thread, like the one above
+        job(tiles)
+
+
+def _nothing() -> None:
+    pass

@@ -1,0 +1,244 @@
+"""The student's frames at any size, several times faster than its plain modules and with the same numbers.
+
+A student is a function of a position and a pose (spec section 5): sine layers, each one matrix product and one sine,
+with two bilinear resizes on the way. Every pixel is computed on its own, so pixels are taken in tiles: `[channels, P]`,
+one pixel a column. Five facts make it fast, none of which changes the result; each is told where it is used.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from itertools import cycle
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from .crew import Crew, Tiles, gathered
+from .errors import SizeError
+from .image import SIZE, paste
+from .networks.siren import FREQUENCY, BodyMorpher, FaceMorpher
+from .pose import COUNT, HEAD_FREE
+from .warping import look_up, positions
+
+SIZES = range(64, 2049, 32)
+"""The heights and widths that a frame can have: multiples of 32, on which the face's rectangle has whole pixels."""
+
+_FACE_TOP, _FACE_LEFT, _FACE_SIDE = 80, 192, 128  # of 512 pixels
+
+# Numbers in a tile's features: 1.5 MB stay in the cache of a core; on a GPU a tile is a whole picture of 512 pixels.
+_TILE_ON_CPU, _TILE_ELSEWHERE = 3 * 2**17, 2**25
+_FEWEST_ROWS = 4  # a resize reads one row more above and below the tile
+
+
+class Sirens(NamedTuple):
+    """Sine layers that see the pixels of one grid, folded for `_run`.
+
+    `first` is the first layer as it is trained; its inputs are features of the level before, x, y and the pose.
+    `layers` are the others, `[1 + out, 1 + in]`; `exit` `[outputs, 1 + in]` is what follows the last sine.
+    """
+
+    first: nn.Conv2d
+    layers: list[Tensor]
+    exit: Tensor
+
+
+@torch.inference_mode(False)  # what this mode makes, the crew's threads, which are not in it, may not write to
+@torch.no_grad()
+def render(
+    face_morpher: FaceMorpher,
+    body_morpher: BodyMorpher,
+    image: Tensor,
+    poses: Tensor,
+    size: int = SIZE,
+    tick: Callable[[], None] | None = None,
+) -> Tensor:
+    """Poses `[N, 45]` -> frames `[N, 4, size, size]` in model space, float32, on the device of everything given.
+
+    `image` `[1, 4, H, W]` is the character in model space. Sizes and `tick` are as in `Student.render`, which see.
+    """
+    if size not in SIZES:
+        raise SizeError(f"size is {size}; a frame's size is a multiple of 32 from {SIZES[0]} to {SIZES[-1]}.")
+    # Folding costs less than a thousandth of a frame, so it is done anew each time: no fold can be out of date.
+    face, body = _fold_face(face_morpher), _fold_body(body_morpher)
+    image = _at_size(image, size)
+    picture, face_pose = image, None
+    frames = torch.empty(len(poses), 4, size, size, device=poses.device)
+    with gathered(poses.device, tick) as crew:
+        for pose, frame in zip(poses, frames, strict=True):
+            # The face does not depend on how the head is turned: while pose[0:39] stays, so does the patch.
+            if face_pose is None or not torch.equal(pose[HEAD_FREE], face_pose):
+                face_pose = pose[HEAD_FREE]
+                picture = _with_face(_face_patch(crew, face, face_pose, size // 4), image)
+            _body_frame(crew, body, pose, picture, frame)
+    return frames
+
+
+def _face_patch(crew: Crew, face: Sirens, pose: Tensor, side: int) -> Tensor:
+    """The face `[1, 4, side, side]` of a pose `[39]`."""
+    patch = torch.empty(1, 4, side, side, device=pose.device)
+
+    def finish(rows: slice, features: Tensor) -> None:
+        patch[0, :, rows] = torch.mm(face.exit, features).view(4, -1, side)
+
+    _run(crew, face, pose, None, side, finish)
+    return patch
+
+
+def _body_frame(crew: Crew, body: list[Sirens], pose: Tensor, picture: Tensor, frame: Tensor) -> None:
+    """Fill `frame` `[4, size, size]` with the pose `[45]` of the picture `[1, 4, size, size]` that has its face."""
+    size = frame.shape[-1]
+    below = None
+    for level, side in ((body[0], size // 4), (body[1], size // 2)):
+        below = _to_next_level(crew, level, pose, below, side)
+    identity = positions(size, size, device=pose.device)
+
+    def finish(rows: slice, features: Tensor) -> None:
+        grid_change, alpha, colour = torch.split(torch.mm(body[2].exit, features).view(7, -1, size), [2, 1, 4])
+        warped = look_up(picture, identity[:, :, rows] + grid_change)[0]
+        torch.lerp(warped, colour, alpha, out=frame[:, rows])
+
+    _run(crew, body[2], pose, below, size, finish)
+
+
+def _to_next_level(crew: Crew, level: Sirens, pose: Tensor, below: Tensor | None, side: int) -> Tensor:
+    """One level of the body: what the next one starts from, `[side, side, channels]`."""
+    out = torch.empty(side, side, level.exit.shape[0], device=pose.device)
+
+    # The next level resizes these features and multiplies them by a matrix. A resize mixes pixels and the matrix mixes
+    # channels, so the order is free: here, before the resize, there is a quarter of the pixels to multiply.
+    def finish(rows: slice, features: Tensor) -> None:
+        torch.mm(features.t(), level.exit.t(), out=out[rows].flatten(0, 1))
+
+    _run(crew, level, pose, below, side, finish)
+    return out
+
+
+def _run(
+    crew: Crew,
+    sirens: Sirens,
+    pose: Tensor,
+    below: Tensor | None,
+    side: int,
+    finish: Callable[[slice, Tensor], None],
+) -> None:
+    """Run sine layers over a grid of `side` x `side` pixels and give `finish` the features of every tile.
+
+    `below` is what `_to_next_level` made at half the side. `finish` gets a tile's rows and `[1 + channels, P]`.
+    """
+    entry = _entry(sirens.first, pose)
+    inputs = torch.cat([torch.ones(1, side, side, device=pose.device), positions(side, side, device=pose.device)[0]])
+    height = _tile_rows(entry, side)
+
+    def job(tiles: Tiles) -> None:
+        # Two buffers in turn, sines in place: a tile's features never leave the cache.
+        buffers = cycle([torch.empty(entry.shape[0] * height * side, device=pose.device) for _ in "ab"])
+        for rows in tiles:
+            here = inputs[:, rows].flatten(1)
+            if below is None:
+                x = _product(entry, here, next(buffers))
+            else:
+                x = _resized(below, rows).addmm_(here.t(), entry.t()).t()
+            x.sin_()
+            for layer in sirens.layers:
+                x = _product(layer, x, next(buffers)).sin_()
+            finish(rows, x)
+
+    crew.share((slice(top, min(top + height, side)) for top in range(0, side, height)), job)
+
+
+def _product(matrix: Tensor, x: Tensor, buffer: Tensor) -> Tensor:
+    """`matrix @ x`, written into a flat buffer."""
+    rows, columns = matrix.shape[0], x.shape[1]
+    return torch.mm(matrix, x, out=buffer[: rows * columns].view(rows, columns))
+
+
+def _resized(below: Tensor, rows: slice) -> Tensor:
+    """These rows of `below` `[h, w, C]` at twice its size, `[P, C]`: bilinear, align_corners=False."""
+    first, last = max(rows.start // 2 - 1, 0), min(rows.stop // 2 + 1, below.shape[0])
+    # Channels last: every neighbour is then one run of memory. The first dimension keeps its natural stride, by
+    # which PyTorch tells that layout.
+    slab = below[None, first:last].permute(0, 3, 1, 2)
+    resized = functional.interpolate(slab, scale_factor=2, mode="bilinear", align_corners=False)
+    tile = resized.permute(0, 2, 3, 1)[0, rows.start - 2 * first : rows.stop - 2 * first]
+    return tile.flatten(0, 1)
+
+
+def _tile_rows(entry: Tensor, side: int) -> int:
+    """How many rows of `side` pixels a tile has: an even number."""
+    numbers = _TILE_ON_CPU if entry.device.type == "cpu" else _TILE_ELSEWHERE
+    return min(side, max(_FEWEST_ROWS, numbers // (entry.shape[0] * side) // 2 * 2))
+
+
+def _fold_face(network: FaceMorpher) -> Sirens:
+    first, *others = _linears(network.siren.sine_layers)
+    return Sirens(first, [_sine_layer(_matrix(o), _bias(o)) for o in others], _last(network.siren.last_linear))
+
+
+def _fold_body(network: BodyMorpher) -> list[Sirens]:
+    levels = [_linears(level) for level in network.siren_layers]
+    exits = [_feature_part(level[0]) for level in levels[1:]] + [_last(network.last_linear)]
+    return [
+        Sirens(first, [_sine_layer(_matrix(o), _bias(o)) for o in others], exit_)
+        for (first, *others), exit_ in zip(levels, exits, strict=True)
+    ]
+
+
+def _sine_layer(weight: Tensor, bias: Tensor) -> Tensor:
+    """sin(30 (W x + b)) as sin(M [1; x]): the matrix M `[1 + out, 1 + in]`.
+
+    The 30 is part of M, and the bias its first column. Its first row makes the 1 that the next layer's bias needs:
+    sin(pi / 2) is exactly 1 in float32. So no layer has a pass over its features but the product and the sine.
+    """
+    matrix = functional.pad(FREQUENCY * torch.cat([bias[:, None], weight], dim=1), (0, 0, 1, 0))
+    matrix[0, 0] = math.pi / 2
+    return matrix
+
+
+def _entry(first: nn.Conv2d, pose: Tensor) -> Tensor:
+    """What a first layer makes of 1, x and y in this pose, `[1 + out, 3]`.
+
+    The pose is the same at every pixel, so its product with the weights is a vector: a part of the bias.
+    """
+    weight = _matrix(first)
+    of_position, of_pose = weight[:, -len(pose) - 2 : -len(pose)], weight[:, -len(pose) :]
+    return _sine_layer(of_position, _bias(first) + of_pose @ pose)
+
+
+def _feature_part(first: nn.Conv2d) -> Tensor:
+    """What a first layer makes of the features of the level before, `[1 + out, 1 + features]`."""
+    return functional.pad(FREQUENCY * _matrix(first)[:, : -2 - COUNT], (1, 0, 1, 0))
+
+
+def _last(linear: nn.Conv2d) -> Tensor:
+    """The last layer, which has no sine, `[outputs, 1 + in]`."""
+    return torch.cat([_bias(linear)[:, None], _matrix(linear)], dim=1)
+
+
+def _linears(layers: nn.Module) -> list[nn.Conv2d]:
+    return [linear for linear in layers.modules() if isinstance(linear, nn.Conv2d)]
+
+
+def _matrix(linear: nn.Conv2d) -> Tensor:
+    """A 1x1 convolution's weights as the matrix `[out, in]` that they are."""
+    return linear.weight[:, :, 0, 0]
+
+
+def _bias(linear: nn.Conv2d) -> Tensor:
+    bias = linear.bias
+    return torch.zeros_like(linear.weight[:, 0, 0, 0]) if bias is None else bias
+
+
+def _at_size(image: Tensor, size: int) -> Tensor:
+    """The character's image at the size of the frame (bicubic, antialiased); as it is where it has that size."""
+    if image.shape[-1] == size:
+        return image
+    resized = functional.interpolate(image, size=(size, size), mode="bicubic", align_corners=False, antialias=True)
+    return resized.clamp(-1, 1)
+
+
+def _with_face(patch: Tensor, image: Tensor) -> Tensor:
+    top, left, side = (number * image.shape[-1] // SIZE for number in (_FACE_TOP, _FACE_LEFT, _FACE_SIDE))
+    return paste(patch, image, slice(top, top + side), slice(left, left + side))

@@ -9,6 +9,7 @@ rotator, editor         instead of these two: THA3
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import cache, partial
 from itertools import chain
@@ -76,7 +77,7 @@ _EXPRESSIVE: tuple[dict[str, float], ...] = (
 """What `Teacher.face_mask` looks at: between them every brow, eye, iris and mouth parameter at its full extent."""
 
 
-class Teacher(nn.Module):
+class Teacher(nn.Module, ABC):
     """The five published networks of either system. Evaluation only: nothing that it returns carries gradients.
 
     Here is what the systems share: the face, what is remembered, loading. THA4Teacher and THA3Teacher add the body;
@@ -218,9 +219,9 @@ class Teacher(nn.Module):
             **_named("eyebrow_morphing_combiner", combined),
         }
 
+    @abstractmethod
     def body(self, face_morphed_full: Tensor, poses: Tensor) -> Images:
         """The images of the last two networks, for `face_morphed_full` `[N, 4, 512, 512]` and `poses` `[N, 45]`."""
-        raise NotImplementedError("A teacher is a THA4Teacher or a THA3Teacher; load gives the right one.")
 
     @torch.no_grad()
     def face_mask(self, character: Character) -> Tensor:

@@ -143,8 +143,9 @@ def _install_programs() -> None:
 
 
 def _fingerprint() -> str:
-    files = (Path(__file__), ROOT / "requirements.txt", ROOT / "tests" / "requirements.txt")
-    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
+    files = (ROOT / "requirements.txt", ROOT / "tests" / "requirements.txt")
+    wanted = [COMFYUI_HASH, TORCH, *TORCH_COMPANIONS, COMFY_KITCHEN, *(file.read_text() for file in files)]
+    return hashlib.sha256("\n".join(wanted).encode()).hexdigest()
 
 
 def _make_environment(python: Path) -> None:

@@ -152,9 +152,9 @@ def run_pack(*arguments: object) -> subprocess.CompletedProcess[str]:
 
 def test_pack_makes_what_a_hub_serves_and_load_teacher_takes(tmp_path: Path) -> None:
     out = tmp_path / "out" / "hub"
-    done = run_pack(put(tmp_path / "given", NEW), out)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert f"Ready: {out}" in done.stdout
+    said: list[str] = []
+    pack(put(tmp_path / "given", NEW), out, SHAPES, said.append)
+    assert said[-1] == f"Ready: {out}"
     assert {path.name for path in out.iterdir()} == {f"{n}.safetensors" for n in NETWORKS} | {"README.md", "SHA256SUMS"}
     sums = dict(reversed(line.split("  ")) for line in (out / "SHA256SUMS").read_text().splitlines())
     assert sums == {
@@ -174,6 +174,9 @@ def test_pack_names_what_is_wrong_and_makes_nothing(tmp_path: Path) -> None:
     done = run_pack(put(tmp_path / "some", NEW, networks=NETWORKS[1:]), tmp_path / "out")
     assert done.returncode == 1
     assert "body_morpher not found" in done.stderr
+    # The command checks against the real networks, whose keys these made-up ones do not have.
+    done = run_pack(put(tmp_path / "given", NEW), tmp_path / "out")
+    assert (done.returncode, "another network" in done.stderr) == (1, True)
     given = put(tmp_path / "given", NEW)
     (given / "upscaler.pt").write_bytes(b"x")
     with pytest.raises(WeightsError, match=r"given/upscaler.pt"):

@@ -247,7 +247,7 @@ def test_files_of_both_kinds_load_and_safetensors_come_first(folder: Path, weigh
 
 def test_missing_files_are_all_named(folder: Path) -> None:
     (folder / "face_morpher.pt").touch()
-    with pytest.raises(WeightsError, match="none for body_morpher, eyebrow_decomposer, eyebrow_morphing_combiner, up"):
+    with pytest.raises(WeightsError, match="body_morpher, eyebrow_decomposer, eyebrow_morphing_combiner, upscaler not"):
         Teacher.load(folder)
     with pytest.raises(WeightsError, match="nowhere"):
         Teacher.load(folder / "nowhere")

@@ -61,12 +61,12 @@ def render(
     """
     if size not in SIZES:
         raise SizeError(f"size is {size}; a frame's size is a multiple of 32 from {SIZES[0]} to {SIZES[-1]}.")
-    # Folding costs less than a thousandth of a frame, so it is done anew each time: no fold can be out of date.
-    face, body = _fold_face(face_morpher), _fold_body(body_morpher)
-    image = _at_size(image, size)
-    picture, face_pose = image, None
     frames = torch.empty(len(poses), 4, size, size, device=poses.device)
     with gathered(poses.device, tick) as crew:
+        # Folding takes a hundredth of a frame's time, so it is done anew each time: no fold can be out of date.
+        face, body = _fold_face(face_morpher), _fold_body(body_morpher)
+        image = _at_size(image, size)
+        picture, face_pose = image, None
         for pose, frame in zip(poses, frames, strict=True):
             # The face does not depend on how the head is turned: while pose[0:39] stays, so does the patch.
             if face_pose is None or not torch.equal(pose[HEAD_FREE], face_pose):

@@ -170,8 +170,11 @@ def _resized(below: Tensor, rows: slice) -> Tensor:
 
 def _tile_rows(entry: Tensor, side: int) -> int:
     """How many rows of `side` pixels a tile has: an even number."""
-    numbers = _TILE_ON_CPU if entry.device.type == "cpu" else _TILE_ELSEWHERE
-    return min(side, max(_FEWEST_ROWS, numbers // (entry.shape[0] * side) // 2 * 2))
+    row = entry.shape[0] * side
+    if entry.device.type != "cpu":
+        return min(side, max(_FEWEST_ROWS, _TILE_ELSEWHERE // row // 2 * 2))
+    # Eight tiles at least, so that threads end at about the same time.
+    return max(_FEWEST_ROWS, min(_TILE_ON_CPU // row, side // 8) // 2 * 2)
 
 
 def _fold_face(network: FaceMorpher) -> Sirens:

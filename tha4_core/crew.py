@@ -49,20 +49,21 @@ class Crew:
 def gathered(device: torch.device, tick: Callable[[], None] | None = None) -> Iterator[Crew]:
     """A crew for work on `device`: on the CPU as many threads as PyTorch uses, elsewhere the caller's alone.
 
-    Every thread takes whole tiles and splits no operation. That way a tile stays in one core's cache, and threads wait
-    for each other once a picture; a barrier after every operation would cost little on an idle machine, and most of
-    the time on a busy one.
+    Every thread takes whole tiles, and no operation is split among threads, the caller's own within the context
+    included. That way a tile stays in one core's cache, and threads wait for each other once a picture. A barrier in
+    every operation costs little on an idle machine, but most of the time on a busy one.
     """
     tick = tick or _nothing
     if device.type != "cpu":
         yield Crew(None, 1, tick)
         return
     threads = torch.get_num_threads()
+    torch.set_num_threads(1)
     try:
         with ThreadPoolExecutor(threads, "tha4", torch.set_num_threads, (1,)) as pool:
             yield Crew(pool, threads, tick)
     finally:
-        # A thread's setting is its own, and the default of threads to come.
+        # After the last thread of the pool: the setting is each thread's own, and the default of threads to come.
         torch.set_num_threads(threads)
 
 

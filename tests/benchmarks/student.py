@@ -91,8 +91,8 @@ def _fast(student: tha4.Student, poses: Tensor, size: int = 512) -> Callable[[],
 
 
 def _in_turn(runs: list[Callable[[], object]], repeats: int) -> list[list[float]]:
-    """The seconds of every run in every round, `[round][run]`, after one round that is not counted."""
-    return [[_seconds(run) for run in runs] for _ in range(repeats + 1)][1:]
+    """The seconds of every run in every round, `[round][run]`."""
+    return [[_seconds(run) for run in runs] for _ in range(repeats)]
 
 
 def _seconds(run: Callable[[], object]) -> float:
@@ -118,7 +118,10 @@ def _print_sizes(rounds: list[list[float]]) -> None:
 
 
 def _print_memory(student: tha4.Student, poses: Tensor) -> None:
-    """The process' peak after each, beyond where it stood before the first. It never falls: the least goes first."""
+    """The process' peak after each, beyond where it stood before the first. It never falls: the least goes first.
+
+    This also warms everything up.
+    """
     before = _peak()
     peaks = []
     for name, run in (

@@ -23,9 +23,12 @@ def test_every_tile_is_done_once_without_gradients_on_one_torch_thread_each() ->
             settings.add((torch.get_num_threads(), torch.is_grad_enabled()))
             done.append(tile)
 
+    threads = torch.get_num_threads()
     with crew.gathered(CPU) as workers:
+        assert torch.get_num_threads() == 1
         for _ in range(3):
             workers.share(TILES, job)
+    assert torch.get_num_threads() == threads
     assert sorted(tile.start for tile in done) == sorted([tile.start for tile in TILES] * 3)
     assert settings == {(1, False)}
 

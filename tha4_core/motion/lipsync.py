@@ -19,12 +19,10 @@ from .. import pose
 from ..errors import MotionError
 from ..pose import Poses
 from . import timeline, vowels
-from .phonemes import Phoneme
+from .phonemes import SHAPES, Phoneme
 from .timeline import Array, Flags
 from .vowels import STEP
 
-# The order of vowels.VOWELS: a, i, u, e, o.
-_MOUTH = [pose.indices(f"mouth_{name}")[0] for name in ("aaa", "iii", "uuu", "eee", "ooo")]
 _SHAPE_SECONDS = 0.06
 _ACCENT_SECONDS, _ACCENT_APART = 0.5, 0.8
 # Speech spans about so many decibels from its loud vowels down to sounds made behind nearly closed lips.
@@ -71,7 +69,7 @@ def from_audio(audio: Mapping[str, Any], fps: float = 30.0, settings: LipSyncSet
     bands, hiss = vowels.spectra(samples, rate)
     level = 10 * np.log10(bands.sum(axis=1) + hiss + 1e-12)
     opened, loud = _opening(level, settings.silence)
-    shapes = vowels.likeness(bands, loud, settings.blend) if loud.any() else np.zeros((len(bands), len(_MOUTH)))
+    shapes = vowels.likeness(bands, loud, settings.blend) if loud.any() else np.zeros((len(bands), len(SHAPES)))
     hissing = np.clip((hiss / (bands.sum(axis=1) + hiss + 1e-12) - 0.15) / 0.3, 0, 1)
     # The teeth are close together in a hiss, whatever the vowel beside it.
     mouth = _smooth(shapes, _SHAPE_SECONDS / 2, _SHAPE_SECONDS / 2) * (opened * (1 - hissing))[:, None]
@@ -85,7 +83,7 @@ def from_phonemes(
     """Poses that speak sounds at their times; until the last one is over, or for `seconds`."""
     end = max((p.end for p in phonemes), default=0.0) + settings.release if seconds is None else seconds
     count = timeline.frame_count(end, fps)
-    mouth = np.zeros((math.ceil(count / fps / STEP) + 2, len(_MOUTH)))
+    mouth = np.zeros((math.ceil(count / fps / STEP) + 2, len(SHAPES)))
     for phoneme in phonemes:
         first, last = (min(round(t / STEP), len(mouth)) for t in (phoneme.start, phoneme.end))
         mouth[first : max(last, first + 1)] = phoneme.mouth
@@ -170,7 +168,7 @@ def _speak(mouth: Array, accents: Array, fps: float, count: int, settings: LipSy
     smooth = np.clip(settings.strength * _smooth(mouth, settings.attack, settings.release), 0, 1)
     steps, frames = np.arange(len(mouth)) * STEP, timeline.frame_times(count, fps)
     values = np.zeros((count, pose.COUNT))
-    for column, index in enumerate(_MOUTH):
+    for column, index in enumerate(SHAPES):
         values[:, index] = np.interp(frames, steps, smooth[:, column])
     accent = np.interp(frames, steps, accents)
     values[:, pose.indices("head_x")[0]] = -0.5 * settings.head * accent

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from .. import pose
 from ..errors import MotionError
 from . import reading, timeline
 
@@ -19,6 +20,8 @@ SUFFIXES = (".txt", ".lab", ".srt", ".vtt", ".TextGrid")
 
 Mouth = tuple[float, float, float, float, float]
 """How far the mouth is opened in the shapes of a, i, u, e, o."""
+SHAPES = tuple(pose.indices(f"mouth_{name}")[0] for name in ("aaa", "iii", "uuu", "eee", "ooo"))
+"""The parameters of these shapes, by their index."""
 CLOSED: Mouth = (0.0, 0.0, 0.0, 0.0, 0.0)
 
 # Between syllables that are written as one character: a and o there are two vowels, not the sound "ao".

@@ -17,6 +17,7 @@ WHAT      an expression, in any of its languages: smile, wink left, look up, a, 
           `key N`: the Nth pose of the poses that are connected, counted from 1. It sets everything.
           `PARAMETER=VALUE`, one or several. A two-sided name without its side sets both.
           `blink`: the eyes close and open again, 0.16 s from this time on.
+          `say "..."`: the mouth spells a text from this time on; `in` says how long it takes.
 STRENGTH  0 to 1, for an expression, a key or a blink; 1 where none is given.
 EASING    how the line's pose is reached: linear, ease, ease-in, ease-out, ease-in-out (if none is given),
           ease-out-back and the other names of CSS and Penner, step-end (jump), or spline (smooth through the keys).
@@ -31,23 +32,27 @@ are the character's own.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from .. import pose
 from ..errors import MotionError, THA4Error
 from ..pose import Poses
-from . import easing, expressions, keyframes, reading, timeline
+from . import easing, expressions, keyframes, phonemes, reading, timeline
 from .expressions import Library
 from .keyframes import Key, Keyframes
 
 BLINK_SECONDS = 0.16
+SOUND_SECONDS = 0.09
+"""How long `say` takes for a sound where it is not told: about eleven a second, as in calm speech."""
 RETURN_SECONDS = 0.5
 """How long a loop takes from its last key back to its first where no length is given."""
 
 _MAX_CHARACTERS = 200_000
 _MAX_SECONDS = 24 * 3600.0
 _FORM = "A line is: TIME WHAT [STRENGTH] [EASING] [in SECONDS], such as: 0.4 smile 0.8 ease-out"
+_SAY = re.compile(r'"([^"]*)"(?:\s+([\d.]+))?(?:\s+in\s+(\S+))?')
 _CLOSING = ("eye_wink", "eye_happy_wink", "eye_relaxed")
 
 
@@ -125,6 +130,9 @@ def _read_line(writer: _Writer, words: list[str]) -> None:
         _hold(writer, words)
         return
     time = _time(words[0], writer)
+    if len(words) > 1 and words[1].lower() == "say":
+        _say(writer, time, " ".join(words[2:]))
+        return
     what, curve, seconds = _options(words[1:])
     writer.time, writer.end = time, max(writer.end, time)
     if what == ["blink"] or (len(what) == 2 and what[0].lower() == "blink"):
@@ -231,6 +239,23 @@ def _hold(writer: _Writer, words: list[str]) -> None:
     for index in list(writer.tracks):
         writer.set(index, until, writer.value(index), keyframes.DEFAULT_EASING)
     writer.time = writer.end = until
+
+
+def _say(writer: _Writer, time: float, rest: str) -> None:
+    """The mouths that a text spells, one after the other, then the mouth as it was."""
+    found = _SAY.fullmatch(rest)
+    if found is None:
+        raise MotionError('expected: TIME say "TEXT" [STRENGTH] [in SECONDS]')
+    text, strength, seconds = found.groups()
+    mouths = phonemes.mouths(text)
+    level = _strength([strength] if strength else [])
+    length = _seconds(seconds, 'the time after "in"') if seconds else SOUND_SECONDS * len(mouths)
+    before = [writer.value(index) for index in phonemes.SHAPES]
+    for number, mouth in enumerate([*mouths, before]):
+        at, size = time + length * (number + 0.5) / len(mouths), level if number < len(mouths) else 1.0
+        for index, value in zip(phonemes.SHAPES, mouth, strict=True):
+            writer.set(index, at, value * size, "ease-in-out-sine", length / len(mouths))
+    writer.time, writer.end = time, max(writer.end, time + length * (1 + 0.5 / len(mouths)))
 
 
 def _blink(writer: _Writer, time: float, strength: float) -> None:

@@ -166,3 +166,23 @@ def test_any_text_gives_a_motion_or_a_clear_error(text: str) -> None:
 def test_known_expressions_may_be_given() -> None:
     own = expressions.Expression("stare", "eyes", {18: 1.0}, {})
     assert keyframes.at(script.parse("0 stare", known={"stare": own}), [0.0])[0, 18] == 1.0
+
+
+def test_say_spells_a_text_and_shuts_the_mouth_again() -> None:
+    motion = script.parse('0 neutral\n1 say "ai" in 0.4\n2 neutral')
+    a, i = (pose.indices(name)[0] for name in ("mouth_aaa", "mouth_iii"))
+    at = keyframes.at(motion, [0.9, 1.1, 1.3, 1.6])
+    assert at[:, a].tolist() == pytest.approx([0, 1, 0, 0], abs=1e-9)
+    assert at[:, i].tolist() == pytest.approx([0, 0, 1, 0], abs=1e-9)
+
+
+def test_say_has_a_strength_and_a_length_of_its_own() -> None:
+    motion = script.parse('0 neutral\n1 say "a a" 0.5')
+    assert keyframes.at(motion, [1 + script.SOUND_SECONDS / 2])[0, pose.indices("mouth_aaa")[0]] == pytest.approx(0.5)
+    assert motion.length == pytest.approx(1 + 3.5 * script.SOUND_SECONDS)
+
+
+@pytest.mark.parametrize("line", ["1 say hello", '1 say "hello', '1 say "a" 2', '1 say "a" in x', "1 say"])
+def test_say_that_cannot_be_read_is_named(line: str) -> None:
+    with pytest.raises(MotionError, match="Line 2"):
+        script.parse("0 neutral\n" + line)

@@ -126,7 +126,8 @@ def test_cached_and_batched_are_the_single_frames(separable: Variant) -> None:
     again = teacher.render(separable.character, pose)
     for hook in hooks:
         hook.remove()
-    assert (face, body) == ([1], [2])
+    # On a CPU poses pass one by one; each distinct one passes once.
+    assert (face, body) == ([1], [1, 1])
     torch.testing.assert_close(batched[[0, 2]], separable.frame.expand(2, -1, -1, -1), rtol=0, atol=1e-5)
     assert torch.equal(again, batched[:1])
     assert (batched[1] - batched[0]).abs().max() > 0.01

@@ -44,5 +44,5 @@ class THA4Extension(ComfyExtension):
 
 async def comfy_entrypoint() -> THA4Extension:
     """What ComfyUI calls once when it loads the pack."""
-    host.register_model_folder()
+    host.register_model_folders()
     return THA4Extension()

@@ -25,9 +25,12 @@ _INPUT = "input/"
 _log = logging.getLogger("tha4")
 
 
-def register_model_folder() -> None:
-    """Tell ComfyUI of models/tha4."""
+def register_model_folders() -> None:
+    """Tell ComfyUI of models/tha4, and of the folders in it whose files a workflow can name as missing."""
     folder_paths.add_model_folder_path(MODEL_FOLDER, str(Path(folder_paths.models_dir) / MODEL_FOLDER))
+    for subfolder in ("characters", "students"):
+        for folder in wanted_folders(subfolder):
+            folder_paths.add_model_folder_path(f"{MODEL_FOLDER}_{subfolder}", str(folder))
 
 
 def model_files(subfolder: str, suffixes: tuple[str, ...]) -> list[str]:

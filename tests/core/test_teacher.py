@@ -206,7 +206,7 @@ def test_reduced_precision_stays_near(
 
 def test_unknown_precision_is_refused() -> None:
     with pytest.raises(ValueError, match="float64"):
-        Teacher.from_state_dicts(dict.fromkeys(NETWORKS, {}), torch.float64)
+        Teacher.from_state_dicts({name: {} for name in NETWORKS}, torch.float64)
 
 
 # The mask

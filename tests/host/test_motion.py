@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from tests.host.comfyui import PACK, ComfyUI, api_form
-from tests.host.test_graphs import saved
+from tests.host.test_graphs import NO_HUB, saved
 from tha4_core.pose import NAMES
 
 Call = Callable[..., Any]
@@ -163,9 +163,7 @@ def test_example_workflows_of_motion_run(server: ComfyUI, name: str) -> None:
 
 def test_speech_becomes_a_video_in_sync(server: ComfyUI, base: Path, speech: Path) -> None:
     (base / "input" / "speech.wav").write_bytes(speech.read_bytes())
-    render = {"background": "color", "background_color": "#305070", "rgba": False, "debug": False}
-    fit = {"fit": "auto", "scale": 1.0, "offset_x": 0.0, "offset_y": 0.0}
-    hub = {"repo_id": "", "revision": "main"}
+    render = {"background": "color", "background_color": "#305070", "rgba": False}
     prompt = {
         "1": {"class_type": "LoadAudio", "inputs": {"audio": "speech.wav"}},
         "2": {"class_type": "THA4LipSync", "inputs": {"audio": ["1", 0], "fps": 12.0, "timings": "", **SPEECH}},
@@ -173,15 +171,8 @@ def test_speech_becomes_a_video_in_sync(server: ComfyUI, base: Path, speech: Pat
             "class_type": "THA4IdleMotion",
             "inputs": {"poses": ["2", 0], "seed": 1, "seconds": 1.0, "fps": 12.0, "loop": False, **IDLE},
         },
-        "4": {"class_type": "THA4LoadCharacter", "inputs": {"file": "demo", "file_name": "", **fit, **hub}},
-        "5": {
-            "class_type": "THA4LoadTeacher",
-            "inputs": {"teacher": "demo rig", "precision": "auto", "auto_download": False, **hub},
-        },
-        "6": {
-            "class_type": "THA4TeacherRender",
-            "inputs": {"character": ["4", 0], "teacher": ["5", 0], "poses": ["3", 0], **render},
-        },
+        "4": {"class_type": "THA4LoadStudent", "inputs": {"student": "lambda_00", **NO_HUB}},
+        "6": {"class_type": "THA4StudentRender", "inputs": {"student": ["4", 0], "poses": ["3", 0], **render}},
         "7": {"class_type": "CreateVideo", "inputs": {"images": ["6", 0], "audio": ["1", 0], "fps": ["3", 1]}},
         "8": {
             "class_type": "SaveVideo",

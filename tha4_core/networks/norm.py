@@ -89,14 +89,6 @@ def _affine(
     for strip in strips:
         totals[0] += strip.sum(0)
         totals[1] += (strip * strip).sum(0)
-    return affine_of(totals, pixels, groups, weight, bias)
-
-
-def affine_of(totals: Tensor, pixels: int, groups: int, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
-    """The scale and shift `[C]` that normalise features and apply the affine `weight`, `bias` `[C]`.
-
-    `totals` `[2, C]`, float64: the sums over all `pixels` of the features and of their squares.
-    """
     mean, square = (totals / pixels).view(2, groups, -1).mean(2).repeat_interleave(len(weight) // groups, dim=1)
     scale = weight * (square - mean * mean + _EPSILON).rsqrt()
     return scale.float(), (bias - mean * scale).float()

@@ -17,7 +17,6 @@ from torch.nn import functional
 
 from ..image import resize
 from ..warping import blend, warp
-from . import strips
 from .encoder_decoder import Images
 from .norm import GroupNorm, group_norm
 
@@ -45,12 +44,9 @@ class ModulatedNorm(GroupNorm):
 
     def modulate(self, x: Tensor, modulation: Tensor) -> Tensor:
         """`x` `[N, C, H, W]`, a convolution's output, normalised, modulated by `modulation` `[N, 2C]`, SiLU."""
-        return group_norm(x, self.num_groups, *self.modulated(modulation), silu=True, inplace=True)
-
-    def modulated(self, modulation: Tensor) -> tuple[Tensor, Tensor]:
-        """Weight and bias `[N, C]` under `modulation` `[N, 2C]`."""
         scale, shift = modulation.chunk(2, dim=1)
-        return self.scale * (1 + scale), self.shift * (1 + scale) + shift
+        weight, bias = self.scale * (1 + scale), self.shift * (1 + scale) + shift
+        return group_norm(x, self.num_groups, weight, bias, silu=True, inplace=True)
 
 
 class DoublingConv(nn.Conv2d):
@@ -223,10 +219,6 @@ class UNet(nn.Module):
         `image` `[N, 4, H, W]`; `rotation` `[N, 6]`; `coarse` `[N, channels, H, W]` is added to the first features.
         """
         condition = self.cond_embed(rotation)
-        if image.device.type == "cpu" and self._precision() == torch.float32 and not torch.is_grad_enabled():
-            pictures = (image, condition) if coarse is None else (image, condition, coarse)
-            each = zip(*(torch.split(picture, 1) for picture in pictures), strict=True)
-            return torch.cat([strips.forward(self, *of_one) for of_one in each])
         h = self.first_conv(image)
         if coarse is not None:
             h.add_(coarse)

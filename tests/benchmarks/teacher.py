@@ -69,13 +69,13 @@ def _times(teacher: Teacher, plain: Teacher, character: Character, poses: Tensor
 
     Ours begins with the character's first frame done, and where only the head moves, with the face already posed.
     """
-    theirs = [_seconds(lambda: plain_render(plain, character, poses[:1].to(plain.device)))]
+    theirs = [_seconds(lambda: plain_render(plain, character, poses[:1]))]
     teacher.clear_cache()
     first = poses[:1].clone()
     first[:, 44] = 1 - first[:, 44] * 0.5
     teacher.render(character, first if _only_head(poses) else torch.zeros_like(first))
     ours = _seconds(lambda: teacher.render(character, poses)) / len(poses)
-    theirs.append(_seconds(lambda: plain_render(plain, character, poses[-1:].to(plain.device))))
+    theirs.append(_seconds(lambda: plain_render(plain, character, poses[-1:])))
     return ours, statistics.mean(theirs)
 
 

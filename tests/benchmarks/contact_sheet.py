@@ -1,6 +1,6 @@
 """The demo's character in all her poses, for a person to look at.
 
-    PYTHONPATH=. python tests/benchmarks/contact_sheet.py
+    python3 dev.py bench contact_sheet
 
 writes three sheets to output/demo: every parameter at its extremes (both sides of the two-sided ones), the head at nine
 directions and the body at its extremes, and twenty random plausible poses.

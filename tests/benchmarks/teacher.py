@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from tests import recipe
-from tests.benchmarks.plain_teacher import make_plain, plain_render
+from tests.benchmarks._plain_teacher import make_plain, plain_render
 from tha4_core import pose
 from tha4_core.character import Character, open_picture, square_picture
 from tha4_core.teacher import PRECISIONS, Teacher

@@ -17,7 +17,8 @@ from .render import background_inputs, background_tensor, image_outputs, render_
 FOLDER = "students"
 _TENSORFLOW_JS = "face_morpher.json"
 _SUFFIXES = (".safetensors", DESCRIPTION, _TENSORFLOW_JS)
-_MEMORY_PER_POSE = 600 * 2**20  # bytes: the widest features of the body student, in and out
+# Bytes that a render takes on a GPU, where a tile is a whole picture; poses follow one another and add only frames.
+_MEMORY = 600 * 2**20
 _POSES_AT_ONCE = 16
 
 
@@ -87,7 +88,7 @@ class StudentRender(io.ComfyNode):
             category=types.CATEGORY,
             description="Renders a distilled character in every pose of a sequence.",
             inputs=[
-                types.Student.Input("student", tooltip="From Load Student or Distill Student."),
+                types.Student.Input("student", tooltip="From Load Student."),
                 types.Poses.Input("poses", tooltip="From Pose Vector, Pose Sequence or anything that makes poses."),
                 *background_inputs(),
             ],
@@ -105,8 +106,8 @@ class StudentRender(io.ComfyNode):
         background_image: Tensor | None = None,
     ) -> io.NodeOutput:
         behind = background_tensor(background, background_color, background_image, len(poses))
-        device = host.load_to_device(student, _MEMORY_PER_POSE)
-        chunk = host.chunk_size(_MEMORY_PER_POSE, device, _POSES_AT_ONCE)
+        device = host.load_to_device(student, _MEMORY)
+        chunk = host.chunk_size(_MEMORY, device, _POSES_AT_ONCE)
         image, mask = render_images(
             poses, lambda some: student.render(some, tick=host.stop_if_interrupted), chunk, behind, rgba
         )

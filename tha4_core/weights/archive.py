@@ -39,7 +39,7 @@ def extract_member(archive: Path, member: PurePosixPath, out: Path, meter: Meter
                 target.write(block)
                 meter.done += len(block)
                 meter.tick()
-    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError, KeyError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, KeyError) as error:
         raise WeightsError(f"{member.name} in {_title(archive)}: cannot be unpacked ({error}).") from error
 
 

@@ -7,6 +7,7 @@ from comfy_api.latest import ComfyExtension, io
 from . import host
 from .arithmetic import CombinePoses, EditPoses, Expression
 from .character import LoadCharacter
+from .distill import DistillStudent
 from .idle import IdleMotion
 from .lip_sync import LipSync
 from .pose import PoseVector
@@ -31,6 +32,7 @@ NODES: list[type[io.ComfyNode]] = [
     EditPoses,
     PlotPoses,
     TeacherRender,
+    DistillStudent,
     StudentRender,
 ]
 

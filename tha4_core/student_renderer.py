@@ -20,7 +20,7 @@ from torch.nn import functional
 from .crew import Crew, Tiles, gathered
 from .errors import SizeError
 from .image import SIZE, paste
-from .networks.siren import FREQUENCY, BodyMorpher, FaceMorpher
+from .networks.siren import FREQUENCY, BodyMorpher, FaceMorpher, bias_of, linears, matrix_of
 from .pose import COUNT, HEAD_FREE
 from .warping import look_up, positions
 
@@ -178,15 +178,15 @@ def _tile_rows(entry: Tensor, side: int) -> int:
 
 
 def _fold_face(network: FaceMorpher) -> Sirens:
-    first, *others = _linears(network.siren.sine_layers)
-    return Sirens(first, [_sine_layer(_matrix(o), _bias(o)) for o in others], _last(network.siren.last_linear))
+    first, *others = linears(network.siren.sine_layers)
+    return Sirens(first, [_sine_layer(matrix_of(o), bias_of(o)) for o in others], _last(network.siren.last_linear))
 
 
 def _fold_body(network: BodyMorpher) -> list[Sirens]:
-    levels = [_linears(level) for level in network.siren_layers]
+    levels = [linears(level) for level in network.siren_layers]
     exits = [_feature_part(level[0]) for level in levels[1:]] + [_last(network.last_linear)]
     return [
-        Sirens(first, [_sine_layer(_matrix(o), _bias(o)) for o in others], exit_)
+        Sirens(first, [_sine_layer(matrix_of(o), bias_of(o)) for o in others], exit_)
         for (first, *others), exit_ in zip(levels, exits, strict=True)
     ]
 
@@ -207,33 +207,19 @@ def _entry(first: nn.Conv2d, pose: Tensor) -> Tensor:
 
     The pose is the same at every pixel, so its product with the weights is a vector: a part of the bias.
     """
-    weight = _matrix(first)
+    weight = matrix_of(first)
     of_position, of_pose = weight[:, -len(pose) - 2 : -len(pose)], weight[:, -len(pose) :]
-    return _sine_layer(of_position, _bias(first) + of_pose @ pose)
+    return _sine_layer(of_position, bias_of(first) + of_pose @ pose)
 
 
 def _feature_part(first: nn.Conv2d) -> Tensor:
     """What a first layer makes of the features of the level before, `[1 + out, 1 + features]`."""
-    return functional.pad(FREQUENCY * _matrix(first)[:, : -2 - COUNT], (1, 0, 1, 0))
+    return functional.pad(FREQUENCY * matrix_of(first)[:, : -2 - COUNT], (1, 0, 1, 0))
 
 
 def _last(linear: nn.Conv2d) -> Tensor:
     """The last layer, which has no sine, `[outputs, 1 + in]`."""
-    return torch.cat([_bias(linear)[:, None], _matrix(linear)], dim=1)
-
-
-def _linears(layers: nn.Module) -> list[nn.Conv2d]:
-    return [linear for linear in layers.modules() if isinstance(linear, nn.Conv2d)]
-
-
-def _matrix(linear: nn.Conv2d) -> Tensor:
-    """A 1x1 convolution's weights as the matrix `[out, in]` that they are."""
-    return linear.weight[:, :, 0, 0]
-
-
-def _bias(linear: nn.Conv2d) -> Tensor:
-    bias = linear.bias
-    return torch.zeros_like(linear.weight[:, 0, 0, 0]) if bias is None else bias
+    return torch.cat([bias_of(linear)[:, None], matrix_of(linear)], dim=1)
 
 
 def _at_size(image: Tensor, size: int) -> Tensor:

@@ -14,6 +14,7 @@ from .pose_files import LoadPoses, PlotPoses, SavePoses, TrackedFace
 from .sequence import PoseSequence
 from .student import LoadStudent, StudentRender
 from .teacher import LoadTeacher, TeacherRender
+from .video import SaveVideo
 
 NODES: list[type[io.ComfyNode]] = [
     LoadCharacter,
@@ -32,6 +33,7 @@ NODES: list[type[io.ComfyNode]] = [
     PlotPoses,
     TeacherRender,
     StudentRender,
+    SaveVideo,
 ]
 
 

@@ -7,12 +7,14 @@ from pathlib import PurePosixPath
 from comfy_api.latest import io
 from torch import Tensor
 
+from ..tha4_core.image import SIZE
 from ..tha4_core.pose import Poses
 from ..tha4_core.published import DESCRIPTION
 from ..tha4_core.student import Student
 from . import host, types
 from .hub import FROM_HUB, hub_file, hub_inputs
-from .render import background_inputs, background_tensor, image_outputs, render_images
+from .render import audio_input, background_inputs, image_outputs, images_if_used, shot, video_output, who_uses_images
+from .video import Audio, ShotVideo
 
 FOLDER = "students"
 _TENSORFLOW_JS = "face_morpher.json"
@@ -91,9 +93,15 @@ class StudentRender(io.ComfyNode):
                 types.Student.Input("student", tooltip="From Load Student."),
                 types.Poses.Input("poses", tooltip="From Pose Vector, Pose Sequence or anything that makes poses."),
                 *background_inputs(),
+                audio_input(),
             ],
-            outputs=image_outputs(),
+            outputs=[*image_outputs("512 x 512"), video_output()],
+            hidden=[io.Hidden.unique_id],
         )
+
+    @classmethod
+    def fingerprint_inputs(cls, **_: object) -> str:
+        return who_uses_images("THA4StudentRender")
 
     @classmethod
     def execute(
@@ -104,11 +112,15 @@ class StudentRender(io.ComfyNode):
         background_color: str,
         rgba: bool,
         background_image: Tensor | None = None,
+        audio: Audio | None = None,
     ) -> io.NodeOutput:
-        behind = background_tensor(background, background_color, background_image, len(poses))
-        device = host.load_to_device(student, _MEMORY)
-        chunk = host.chunk_size(_MEMORY, device, _POSES_AT_ONCE)
-        image, mask = render_images(
-            poses, lambda some: student.render(some, tick=host.stop_if_interrupted), chunk, behind, rgba
+        def start() -> int:
+            return host.chunk_size(_MEMORY, host.load_to_device(student, _MEMORY), _POSES_AT_ONCE)
+
+        def render(some: Tensor) -> Tensor:
+            return student.render(some, tick=host.stop_if_interrupted)
+
+        seen = shot(poses, SIZE, start, render, background, background_color, background_image)
+        return io.NodeOutput(
+            *images_if_used(seen, rgba, "THA4StudentRender", cls.hidden.unique_id), ShotVideo(seen, audio)
         )
-        return io.NodeOutput(image, mask)

@@ -33,3 +33,7 @@ class MissingWeightsError(WeightsError):
 
 class DownloadError(THA4Error):
     """A download that failed. Whatever was there before is still there; the message says how to go on."""
+
+
+class VideoError(THA4Error):
+    """A video that cannot be written as it was asked for."""

@@ -36,7 +36,7 @@ def frame(lambda_00: Path, smile: Any) -> Tensor:
 
 def render(call: Call, student: Any, poses: Any, **changes: Any) -> tuple[Tensor, Tensor]:
     inputs = {"background": "none", "background_color": "#808080", "rgba": False} | changes
-    return call("THA4StudentRender", student=student, poses=poses, **inputs)
+    return call("THA4StudentRender", student=student, poses=poses, **inputs)[:2]
 
 
 def test_pose_vector_names_the_45_numbers_in_order(call: Call) -> None:

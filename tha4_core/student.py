@@ -63,14 +63,18 @@ class Student(nn.Module):
 
         A student is a function of the position, sampled on a grid of pixels; `size` (a multiple of 32 from 64 to 2048)
         says how fine: the three levels of the body at size/4, size/2 and size, the face at size/4, over the character's
-        picture resized. At 512 that is what the student was trained for, and the frame is `forward`'s. Other sizes
-        show the same frame finer or coarser, not the same numbers; time is proportional to the pixels.
+        picture resized (above 512: its source, if it has one). At 512 that is what the student was trained for, and the
+        frame is `forward`'s. Other sizes show the same frame finer or coarser, not the same numbers; time is
+        proportional to the pixels.
 
         One pose is rendered after another: memory beyond the result does not grow with N. `tick` is called from this
         thread at least once a level of a pose; what it raises ends the render. Raises PoseError and SizeError.
         """
         poses = check_poses(poses).to(self.image.device)
-        return student_renderer.render(self.face_morpher, self.body_morpher, self.image, poses, size, tick)
+        student_renderer.check_size(size)
+        large = self.character.source is not None and size > SIZE
+        image = self.character.image_at(size).to(self.image) if large else self.image
+        return student_renderer.render(self.face_morpher, self.body_morpher, image, poses, size, tick)
 
     def forward(self, poses: Tensor) -> dict[str, Tensor]:
         """One batch of poses `[N, 45]` -> every image on the way to the frame, by the names of the specification.

@@ -19,7 +19,7 @@ from torch.nn import functional
 
 from .crew import Crew, Tiles, gathered
 from .errors import SizeError
-from .image import SIZE, paste
+from .image import SIZE, paste, resample
 from .networks.siren import FREQUENCY, BodyMorpher, FaceMorpher
 from .pose import COUNT, HEAD_FREE
 from .warping import look_up, positions
@@ -61,13 +61,12 @@ def render(
 
     `image` `[1, 4, H, W]` is the character in model space. Sizes and `tick` are as in `Student.render`, which see.
     """
-    if size not in SIZES:
-        raise SizeError(f"size is {size}; a frame's size is a multiple of 32 from {SIZES[0]} to {SIZES[-1]}.")
+    check_size(size)
     frames = torch.empty(len(poses), 4, size, size, device=poses.device)
     with gathered(poses.device, tick) as crew:
         # Folding takes a hundredth of a frame's time, so it is done anew each time: no fold can be out of date.
         face, body = _fold_face(face_morpher), _fold_body(body_morpher)
-        image = _at_size(image, size)
+        image = resample(image, size)
         # The face does not depend on how the head is turned: while pose[0:39] stays, so does the patch.
         new_face = [True, *(poses[1:, HEAD_FREE] != poses[:-1, HEAD_FREE]).any(dim=1).tolist()]
         picture = image
@@ -76,6 +75,12 @@ def render(
                 picture = _with_face(_face_patch(crew, face, pose[HEAD_FREE], size // 4), image)
             _body_frame(crew, body, pose, picture, frame)
     return frames
+
+
+def check_size(size: int) -> None:
+    """Raises SizeError for a size that no frame can have."""
+    if size not in SIZES:
+        raise SizeError(f"size is {size}; a frame's size is a multiple of 32 from {SIZES[0]} to {SIZES[-1]}.")
 
 
 def _face_patch(crew: Crew, face: Sirens, pose: Tensor, side: int) -> Tensor:
@@ -234,14 +239,6 @@ def _matrix(linear: nn.Conv2d) -> Tensor:
 def _bias(linear: nn.Conv2d) -> Tensor:
     bias = linear.bias
     return torch.zeros_like(linear.weight[:, 0, 0, 0]) if bias is None else bias
-
-
-def _at_size(image: Tensor, size: int) -> Tensor:
-    """The character's image at the size of the frame (bicubic, antialiased); as it is where it has that size."""
-    if image.shape[-1] == size:
-        return image
-    resized = functional.interpolate(image, size=(size, size), mode="bicubic", align_corners=False, antialias=True)
-    return resized.clamp(-1, 1)
 
 
 def _with_face(patch: Tensor, image: Tensor) -> Tensor:

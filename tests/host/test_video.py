@@ -150,13 +150,13 @@ def video(call: Call) -> Any:
     student = call("THA4LoadStudent", student="lambda_00", **NO_HUB)[0]
     poses = call("THA4PoseSequence", script="0 neutral\n0.8 head_y=1", fps=5.0, length=0.0, loop=False)[0]
     audio = {"waveform": torch.linspace(-0.5, 0.5, 8000).expand(1, 2, -1), "sample_rate": 8000}
-    inputs = {"background": "color", "background_color": "#00ff00", "rgba": False, "audio": audio}
+    inputs = {"background": "color", "background_color": "#00ff00", "rgba": False, "audio": audio, "size": 256}
     return call("THA4StudentRender", student=student, poses=poses, **inputs)[2]
 
 
 def test_video_tells_what_it_is_without_rendering(video: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(type(video.shot), "frames", None)
-    assert video.get_dimensions() == (512, 512)
+    assert video.get_dimensions() == (256, 256)
     assert video.get_frame_count() == 5
     assert video.get_frame_rate() == Fraction(5)
     assert video.get_duration() == 1.0
@@ -165,7 +165,7 @@ def test_video_tells_what_it_is_without_rendering(video: Any, monkeypatch: pytes
 
 def test_components_are_the_images(video: Any) -> None:
     components = video.get_components()
-    assert components.images.shape == (5, 512, 512, 3)
+    assert components.images.shape == (5, 256, 256, 3)
     assert components.frame_rate == 5
     assert components.audio["waveform"].shape == (1, 2, 8000)
     torch.testing.assert_close(components.images[0, 0, 0], torch.tensor([0.0, 1.0, 0.0]), atol=1e-3, rtol=0)

@@ -11,6 +11,7 @@ from ..tha4_core.image import SIZE
 from ..tha4_core.pose import Poses
 from ..tha4_core.published import DESCRIPTION
 from ..tha4_core.student import Student
+from ..tha4_core.student_gpu import PRECISIONS
 from ..tha4_core.student_renderer import check_size
 from . import host, types
 from .hub import FROM_HUB, hub_file, hub_inputs
@@ -104,6 +105,13 @@ class StudentRender(io.ComfyNode):
                     tooltip="Height and width of the frames. 512 is what students are trained for; 256 is a quick "
                     "preview. Above 512 the character's picture is used as large as it was, if it was larger.",
                 ),
+                io.Combo.Input(
+                    "precision",
+                    options=list(PRECISIONS),
+                    optional=True,
+                    tooltip="What an NVIDIA GPU computes a student in. auto: whatever proves fastest in a first trial "
+                    "and shows the same picture. Everything else computes in float32.",
+                ),
                 audio_input(),
             ],
             outputs=[*image_outputs("size x size"), video_output()],
@@ -124,6 +132,7 @@ class StudentRender(io.ComfyNode):
         rgba: bool,
         background_image: Tensor | None = None,
         size: int = SIZE,
+        precision: str = "auto",
         audio: Audio | None = None,
     ) -> io.NodeOutput:
         check_size(size)
@@ -133,7 +142,7 @@ class StudentRender(io.ComfyNode):
             return host.chunk_size(memory, host.load_to_device(student, memory), _POSES_AT_ONCE)
 
         def render(some: Tensor) -> Tensor:
-            return student.render(some, size=size, tick=host.stop_if_interrupted)
+            return student.render(some, size=size, tick=host.stop_if_interrupted, precision=precision)
 
         seen = shot(poses, size, start, render, background, background_color, background_image)
         return io.NodeOutput(

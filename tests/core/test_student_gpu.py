@@ -43,20 +43,6 @@ def test_a_forced_way_shows_the_same_picture(student: tha4.Student, poses: Tenso
     assert torch.equal(frame, plain) == (way is student_gpu.tf32)  # a CPU has no TF32
 
 
-def test_what_spoils_the_picture_is_not_chosen(student: tha4.Student, poses: Tensor) -> None:
-    def bfloat16(layers: list[Tensor], x: Tensor) -> Tensor:
-        x = x.sin()
-        for layer in layers:
-            x = torch.mm(layer.bfloat16().float(), x.bfloat16().float()).sin_()
-        return x
-
-    def frame(chosen: Layers | None) -> Tensor:
-        return render(student, poses, chosen, 128)
-
-    assert choose("auto", frame, {"bfloat16": bfloat16}) is None
-    assert student_gpu.psnr(frame(bfloat16), frame(None)) < 45
-
-
 KERNEL = """
 import torch
 from tests.core.test_student_gpu import one_level

@@ -95,21 +95,22 @@ class Shot:
             behind=behind and (lambda some: behind(slice(some.start + start, some.stop + start))),
         )
 
-    def frames(self) -> Iterator[tuple[slice, Tensor]]:
-        """Frames in model space, chunk by chunk, on the model's device, with progress, previews and interrupts."""
+    def frames(self, previews: bool) -> Iterator[tuple[slice, Tensor]]:
+        """Frames in model space, chunk by chunk, on the model's device, with progress and interrupts."""
         chunk: list[Tensor] = []
 
-        def run(items: slice) -> Callable[[], object]:
+        def run(items: slice) -> Callable[[], object] | None:
             frames = self.render(self.poses.values[items])
             chunk.append(frames)
-            return lambda: _preview(frames[-1:])
+            return (lambda: _preview(frames[-1:])) if previews else None
 
         for items in host.chunks(len(self.poses), self.start(), run):
             yield items, chunk.pop()
 
     def pictures(self, alpha: bool) -> Iterator[Tensor]:
         """Pictures sRGB `[n, size, size, 3]`, chunk by chunk; with `alpha`, straight-alpha `[n, size, size, 4]`."""
-        for items, frames in self.frames():
+        # Without previews: on a node that saves, ComfyUI would go on showing the last one instead of the video.
+        for items, frames in self.frames(previews=False):
             if self.behind is not None:
                 picture = images.over_background(frames, self.behind(items).to(frames))
                 yield torch.cat([picture, torch.ones_like(picture[..., :1])], dim=-1) if alpha else picture
@@ -138,7 +139,7 @@ def render_images(shot: Shot, rgba: bool) -> tuple[Tensor, Tensor]:
     size, device = shot.size, host.output_device()
     image = torch.ones(len(shot.poses), size, size, 4 if rgba else 3, device=device)
     mask = torch.empty(len(shot.poses), size, size, device=device)
-    for items, frames in shot.frames():
+    for items, frames in shot.frames(previews=True):
         straight = images.to_srgb_bled(frames)
         mask[items] = 1 - straight[..., 3].to(device)
         if shot.behind is None:

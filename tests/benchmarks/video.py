@@ -79,7 +79,7 @@ def _save(arguments: argparse.Namespace) -> None:
         pack.nodes.student.images_if_used = lambda *_: (None, None)  # as when image and mask are not connected
         video = render.EXECUTE_NORMALIZED(student=core, poses=pack.tha4_core.pose.Poses(poses, FPS), **inputs).result[2]
         before, start = peak_memory(), time.perf_counter()
-        for _ in video.shot.part(slice(0, RENDERED)).frames():
+        for _ in video.shot.part(slice(0, RENDERED)).frames(previews=False):
             pass
         rendering, start = (time.perf_counter() - start) / RENDERED, time.perf_counter()
         path, kind = Path(base) / "output" / f"x.{arguments.format}", pack.tha4_core.video.FORMATS[arguments.format]

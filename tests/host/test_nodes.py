@@ -92,6 +92,11 @@ def test_frames_have_the_size_that_is_asked_for(call: Call, student, smile, fram
         render(call, student, smile, size=500)
 
 
+def test_a_precision_that_is_none_is_named(call: Call, student, smile) -> None:
+    with pytest.raises(ValueError, match="bfloat16"):
+        render(call, student, smile, precision="bfloat16")
+
+
 def test_background_images_that_do_not_match_are_refused(call: Call, student, smile) -> None:
     with pytest.raises(ValueError, match="background_image has 2 pictures for 1 frames"):
         render(call, student, smile, background_image=torch.zeros(2, 8, 8, 3))

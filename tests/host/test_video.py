@@ -78,6 +78,7 @@ def test_comfyuis_save_video_renders_while_it_saves(server: ComfyUI) -> None:
         assert {"prompt"} <= container.metadata.keys()
     progress = {event["data"]["node"] for event in run.events if event["type"] == "progress"}
     assert progress == {"5"}  # nothing was rendered by the render node itself
+    assert run.previews == 0  # the page would show the last one instead of the video
 
 
 @pytest.fixture(scope="module")

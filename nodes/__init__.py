@@ -15,6 +15,7 @@ from .pose_files import LoadPoses, PlotPoses, SavePoses, TrackedFace
 from .sequence import PoseSequence
 from .student import LoadStudent, StudentRender
 from .teacher import LoadTeacher, TeacherRender
+from .video import SaveVideo
 
 NODES: list[type[io.ComfyNode]] = [
     LoadCharacter,
@@ -34,6 +35,7 @@ NODES: list[type[io.ComfyNode]] = [
     TeacherRender,
     DistillStudent,
     StudentRender,
+    SaveVideo,
 ]
 
 

@@ -8,11 +8,11 @@ from comfy_api.latest import io, ui
 from PIL import Image
 from torch import Tensor
 
-from ..tha4_core.character import PICTURE_SUFFIXES, Character, open_picture
+from ..tha4_core.character import LARGEST_SOURCE, PICTURE_SUFFIXES, Character, open_picture
 from ..tha4_core.demo import demo_character
 from ..tha4_core.diagnosis import diagnose
 from ..tha4_core.errors import PictureError
-from ..tha4_core.fitting import Placement, automatic, centred_square, draw_guides, place
+from ..tha4_core.fitting import Placement, automatic, centred_square, draw_guides, place, placed_source
 from . import host, types
 from .hub import FROM_HUB, hub_file, hub_inputs
 
@@ -99,7 +99,8 @@ class LoadCharacter(io.ComfyNode):
         host.show_text(report or "The picture fits.", cls.hidden.unique_id)
         placed = place(picture, placement)
         guides = host.to_image(draw_guides(placed))
-        character = Character(torch.from_numpy(np.asarray(placed).copy()), name)
+        source = placed_source(picture, placement, LARGEST_SOURCE)
+        character = Character(_pixels(placed), name, None if source is None else _pixels(source))
         return io.NodeOutput(character, guides, report, ui=ui.PreviewImage(guides, cls=cls))
 
 
@@ -118,6 +119,10 @@ def _picture(file: str, image: Tensor | None, mask: Tensor | None) -> tuple[Imag
             f"Load Character takes one picture; the image input has a batch of {image.shape[0]}. Pick one of them."
         )
     return host.picture_from_image(image, mask), "character"
+
+
+def _pixels(picture: Image.Image) -> Tensor:
+    return torch.from_numpy(np.asarray(picture).copy())
 
 
 def _placement(picture: Image.Image, fit: str) -> Placement:

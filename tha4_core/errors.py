@@ -37,3 +37,7 @@ class DownloadError(THA4Error):
 
 class DistillError(THA4Error):
     """A distillation that cannot start or go on. What was trained before stays; the message says what to do."""
+
+
+class VideoError(THA4Error):
+    """A video that cannot be written as it was asked for."""

@@ -4,8 +4,8 @@ run.distill is the way through: job (what is asked for) -> poses, store (what th
 forward, losses, optimizers, trainer (the loop) -> watch, judging (how good it is) -> a student's file.
 """
 
-from .judging import Scores, evaluate
 from .job import PRECISIONS, Job
+from .judging import Scores, evaluate
 from .poses import read_poses, sample_poses
 from .presets import PRESETS, Preset
 from .run import distill, history_of

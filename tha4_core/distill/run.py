@@ -21,8 +21,8 @@ from ..weights import StateDict, load_strictly
 from . import checkpoint, store
 from .batches import BodySampler, FaceSampler, generator
 from .checkpoint import Progress
-from .judging import evaluate
 from .job import Job, check
+from .judging import evaluate
 from .poses import sample_poses
 from .start import initialise
 from .store import TargetStore, fingerprint

@@ -81,6 +81,7 @@ export class PoseEditor {
     this.stage = new Stage(this, texts);
     this.tools = new Tools(known, this, (text) => this.stage.say(text), texts);
     this.presets = new Presets(known.expressions, this, language(), texts);
+    this.stage.element.append(this.tools.element);
     this.#makePanels(known.parameters, texts);
     const panels = h("div.tha4-panels", {}, ...this.panels.values());
     this.element.replaceChildren(this.stage.element, this.presets.element, this.#bar(texts), panels);

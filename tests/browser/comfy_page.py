@@ -27,7 +27,8 @@ SETTINGS: dict[str, Any] = {
 
 _READY = "() => window.app?.extensionManager && window.app.graph && !document.querySelector('#splash-loader')"
 _EMPTY = """async () => {
-    await app.loadGraphData({last_node_id: 0, last_link_id: 0, nodes: [], links: [], groups: [], version: 0.4});
+    const id = crypto.randomUUID();
+    await app.loadGraphData({id, last_node_id: 0, last_link_id: 0, nodes: [], links: [], groups: [], version: 0.4});
     app.canvas.ds.scale = 1; app.canvas.ds.offset = [0, 0]; app.canvas.setDirty(true, true);
 }"""
 _ADD = """([type, x, y]) => {

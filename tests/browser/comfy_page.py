@@ -62,8 +62,7 @@ class ComfyPage:
         """Load the page and wait until it can be used."""
         self.page.on("console", self._note)
         self.page.on("pageerror", lambda error: self.errors.append(f"{error}\n{error.stack}"))
-        self.page.set_default_timeout(10_000)
-        self.page.goto(address, timeout=60_000)
+        self.page.goto(address, timeout=120_000)
         self.page.wait_for_function(_READY, timeout=120_000)
 
     def _note(self, message: ConsoleMessage) -> None:

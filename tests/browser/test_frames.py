@@ -49,6 +49,12 @@ def test_an_error_is_told(comfy: ComfyPage) -> None:
     comfy.errors.clear()  # the browser notes every 404
 
 
+def test_a_server_that_is_busy_is_asked_again(comfy: ComfyPage) -> None:
+    comfy.page.route("**/tha4/frame", lambda route: route.fulfill(status=503), times=2)
+    assert comfy.page.evaluate(FRAMES, [[0.5, False]]) == [{"size": 512, "turned": 0.5}]
+    comfy.errors.clear()  # the browser notes every 503
+
+
 def test_a_node_alone_gets_the_demo_character(comfy: ComfyPage) -> None:
     assert comfy.page.evaluate(FIND, comfy.add("THA4PoseVector")) == {**RIG, "found": False}
 

@@ -7,6 +7,7 @@ const SIZES = [96, 128, 160, 192, 256, 320, 384, 448, 512];
 // Milliseconds between a request and its picture: above the first the next frame is smaller, below the second larger.
 const TOO_LONG = 180;
 const SHORT = 70;
+const PAUSE = 300;
 
 let views = 0;
 const page = Math.random().toString(36).slice(2);
@@ -77,14 +78,23 @@ export class Frames {
     }
   }
 
-  async #fetch({ character, pose, moving }, signal) {
+  async #fetch(wish, signal) {
+    const { character, pose, moving } = wish;
     const size = moving ? Math.min(previewSize(), SIZES[this.step]) : FULL;
     const body = JSON.stringify({ character, pose, size, lossless: !moving, client: this.client });
     const headers = { "Content-Type": "application/json" };
     const answer = await api.fetchApi("/tha4/frame", { method: "POST", headers, body, signal });
     if (answer.status === 204) return null; // a newer one is on its way
+    if (answer.status === 503) return this.#later(wish);
     if (!answer.ok) throw new Error(await complaint(answer));
     return createImageBitmap(await answer.blob());
+  }
+
+  /** Many views ask at once, as where a large workflow opens: ask again soon, unless for something newer. */
+  #later(wish) {
+    this.wish ??= wish;
+    this.sentAt = performance.now() + PAUSE;
+    return null;
   }
 
   #pace(took) {

@@ -189,6 +189,7 @@ export class PoseEditor {
 
   /** The page leaves undo alone where an input has the focus; a slider has no history of its own. */
   #undo(event) {
+    if (app.ui?.autoQueueEnabled && app.ui.autoQueueMode !== "instant") return; // then it does not
     const tracker = app.extensionManager?.workflow?.activeWorkflow?.changeTracker;
     const key = event.key.toLowerCase();
     const redo = key === "y" || (key === "z" && event.shiftKey);

@@ -40,8 +40,8 @@ COMFY_KITCHEN = "comfy-kitchen==0.2.26"
 # Pictures and documentation of half a gigabyte that ComfyUI starts without.
 NOT_NEEDED = ("comfyui-workflow-templates", "comfyui-embedded-docs")
 
-# espeak-ng speaks what the tests of lip sync listen to.
-PROGRAMS = ("espeak-ng",)
+# espeak-ng speaks what the tests of lip sync listen to; chromium shows ComfyUI's page to the tests of the web side.
+PROGRAMS = ("espeak-ng", "chromium")
 
 # torchvision registers shapes for two operators of its compiled part even where that part cannot be loaded.
 TORCHVISION_OPERATORS = """

@@ -13,6 +13,7 @@ import comfy.utils
 import folder_paths
 import numpy as np
 import torch
+from aiohttp import web
 from comfy.cli_args import args
 from comfy.model_patcher import ModelPatcher
 from comfy_api.latest import io
@@ -250,6 +251,18 @@ def show_text(text: str, node_id: str | None) -> None:
     server = getattr(PromptServer, "instance", None)
     if server is not None and node_id is not None:
         server.send_progress_text(text, node_id)
+
+
+def routes() -> web.RouteTableDef | None:
+    """Where routes of the server are declared while packs are loaded; None where there is no server."""
+    server = getattr(PromptServer, "instance", None)
+    return None if server is None else server.routes
+
+
+def is_prompt_running() -> bool:
+    """Whether the server is executing a graph."""
+    server = getattr(PromptServer, "instance", None)
+    return server is not None and bool(server.prompt_queue.currently_running)
 
 
 def output_device() -> torch.device:

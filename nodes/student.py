@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 from comfy_api.latest import io
 from torch import Tensor
@@ -30,6 +30,19 @@ def students() -> dict[str, str]:
     """The students in models/tha4/students: the name shown (a folder's, or a file's) -> the file that opens it."""
     files = host.model_files(FOLDER, _SUFFIXES)
     return {_shown(file): file for file in reversed(files)}
+
+
+def student_path(name: str) -> Path:
+    """The file or folder that opens a student of `students()`. Raises KeyError for another name."""
+    path = host.model_path(FOLDER, students()[name])
+    return path.parent if path.name == _TENSORFLOW_JS else path
+
+
+def student_time(path: Path) -> float:
+    """When a student's files last changed, in seconds since 1970."""
+    folder = path if path.is_dir() else path.parent
+    files = [path] if path.suffix == ".safetensors" else folder.iterdir()
+    return max(file.stat().st_mtime for file in files)
 
 
 def _shown(file: str) -> str:
@@ -67,17 +80,15 @@ class LoadStudent(io.ComfyNode):
     def fingerprint_inputs(cls, student: str, **_: object) -> float:
         if student == FROM_HUB:
             return 0.0
-        path = host.model_path(FOLDER, students()[student])
-        files = [path] if path.suffix == ".safetensors" else path.parent.iterdir()
-        return max(file.stat().st_mtime for file in files)
+        return student_time(student_path(student))
 
     @classmethod
     def execute(cls, student: str, repo_id: str, file_name: str, revision: str) -> io.NodeOutput:
         if student == FROM_HUB:
             path = hub_file(FOLDER, repo_id, file_name, revision, (".safetensors",), cls.hidden.unique_id)
         else:
-            path = host.model_path(FOLDER, students()[student])
-        loaded = Student.load(path.parent if path.name == _TENSORFLOW_JS else path)
+            path = student_path(student)
+        loaded = Student.load(path)
         return io.NodeOutput(loaded, loaded.character)
 
 

@@ -6,6 +6,8 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import contextmanager
+from threading import Barrier
+from typing import Any
 
 import torch
 
@@ -58,13 +60,39 @@ def gathered(device: torch.device, tick: Callable[[], None] | None = None) -> It
         yield Crew(None, 1, tick)
         return
     threads = torch.get_num_threads()
-    torch.set_num_threads(1)
+    with own_threads(1) as default, ThreadPoolExecutor(threads, "tha4", _on_one_thread) as pool:
+        started = Barrier(threads)
+        wait([pool.submit(started.wait) for _ in range(threads)])
+        _in_new_thread(torch.set_num_threads, default)
+        yield Crew(pool, threads, tick)
+
+
+@contextmanager
+def own_threads(count: int) -> Iterator[int]:
+    """Within it, PyTorch splits the operations of this thread, and of no other, among `count` threads.
+
+    `torch.set_num_threads` also sets what threads start with that have not computed before: among them may be the one
+    that is about to run somebody's graph, and would keep it. So that default, which is yielded, is put back at once.
+    """
+    before = torch.get_num_threads()
+    default = _in_new_thread(torch.get_num_threads)
+    torch.set_num_threads(count)
+    _in_new_thread(torch.set_num_threads, default)
     try:
-        with ThreadPoolExecutor(threads, "tha4", torch.set_num_threads, (1,)) as pool:
-            yield Crew(pool, threads, tick)
+        yield default
     finally:
-        # After the last thread of the pool: the setting is each thread's own, and the default of threads to come.
-        torch.set_num_threads(threads)
+        torch.set_num_threads(before)
+        _in_new_thread(torch.set_num_threads, default)
+
+
+def _on_one_thread() -> None:
+    torch.set_num_threads(1)
+    torch.get_num_threads()  # a thread that is asked for the first time takes the default: now, while it is 1
+
+
+def _in_new_thread(function: Callable[..., Any], *arguments: Any) -> Any:
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(function, *arguments).result()
 
 
 def _take(left: deque[slice]) -> Tiles:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
@@ -67,3 +68,18 @@ def test_an_error_anywhere_stops_everyone_after_their_tile(in_the_job: bool) -> 
         share()
     assert 0 < len(done) < len(TILES) // 2
     assert threading.active_count() == 1
+
+
+def test_threads_to_come_keep_their_number_while_a_crew_works() -> None:
+    def number() -> int:
+        with ThreadPoolExecutor(1) as pool:
+            return pool.submit(torch.get_num_threads).result()
+
+    before, default = torch.get_num_threads(), number()
+    with crew.gathered(CPU) as workers:
+        workers.share(TILES, list)
+        assert torch.get_num_threads() == 1
+        assert number() == default
+    with crew.own_threads(1):
+        assert (torch.get_num_threads(), number()) == (1, default)
+    assert (torch.get_num_threads(), number()) == (before, default)

@@ -1,0 +1,76 @@
+"""A real ComfyUI and Debian's Chromium, in both of the page's renderers."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, sync_playwright
+
+from tests.browser.comfy_page import SETTINGS, ComfyPage
+from tests.host.comfyui import PACK, ComfyUI, prepare_base, running
+
+COMFYUI = Path(os.environ.get("THA4_COMFYUI", PACK / ".comfyui"))
+ARGUMENTS = (
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
+    *("--disable-component-update", "--disable-sync"),
+)
+VIEW = {"width": 1600, "height": 1000}
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    program = shutil.which("chromium")
+    if program is None:
+        pytest.skip("CHROMIUM IS NOT INSTALLED: the web side is not tried (apt-get install chromium)")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=list(ARGUMENTS))
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def web_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ComfyUI]:
+    """A ComfyUI of the browser's own, with the published character among its students where there is one."""
+    if not (COMFYUI / "main.py").is_file():
+        pytest.fail(f"There is no ComfyUI in {COMFYUI}. Run these tests with: python3 dev.py test")
+    base = tmp_path_factory.mktemp("comfyui")
+    prepare_base(base)
+    settings = base / "user" / "default" / "comfy.settings.json"
+    settings.parent.mkdir(parents=True)
+    settings.write_text(json.dumps(SETTINGS))
+    with running(COMFYUI, base) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def with_student(web_server: ComfyUI, lambda_00: Path) -> str:
+    """The name of a student that the server has."""
+    (web_server.base / "models" / "tha4" / "students" / "lambda_00").symlink_to(lambda_00)
+    return "lambda_00"
+
+
+@pytest.fixture(scope="session", params=["classic", "nodes2"])
+def opened(request: pytest.FixtureRequest, browser: Browser, web_server: ComfyUI) -> Iterator[ComfyPage]:
+    """The page, opened once for each renderer; pytest runs the tests of one before those of the other."""
+    nodes2 = request.param == "nodes2"
+    web_server.post("/settings", {"Comfy.VueNodes.Enabled": nodes2})
+    context = browser.new_context(viewport=VIEW)
+    context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page = ComfyPage(context.new_page(), nodes2)
+    page.open(web_server.address)
+    yield page
+    context.close()
+
+
+@pytest.fixture
+def comfy(opened: ComfyPage) -> Iterator[ComfyPage]:
+    """The page with an empty graph. Afterwards nothing of ours may stand in its console as an error."""
+    opened.errors.clear()
+    opened.clear()
+    yield opened
+    assert opened.errors == []

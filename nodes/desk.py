@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import threading
 import time
 from collections.abc import Callable
@@ -14,8 +13,7 @@ Job = Callable[[Callable[[], None]], bytes]
 
 CLIENTS = 16
 """How many clients may wait at once."""
-_NICENESS = 10  # where threads have one (Linux): a prompt that computes on the CPU comes first
-_REST = 3.0  # while a prompt runs, the thread rests this many times as long as it has worked
+_REST = 9.0  # while a prompt runs, the thread rests this many times as long as it has worked
 
 
 class Superseded(Exception):  # noqa: N818 - no error: the usual end of a frame while the hand moves
@@ -38,12 +36,12 @@ class _Ticket:
 
 
 class Desk:
-    """Takes jobs from the event loop. `busy` says whether a prompt is running; then it works a quarter of the time."""
+    """Takes jobs from the event loop. `busy` says whether a prompt is running; then it works a tenth of the time."""
 
     def __init__(self, busy: Callable[[], bool]) -> None:
         self._busy = busy
         self._newest: dict[str, _Ticket] = {}
-        self._thread = ThreadPoolExecutor(1, "tha4-preview", _step_back)
+        self._thread = ThreadPoolExecutor(1, "tha4-preview")
         self._free_at = 0.0
 
     async def frame(self, client: str, job: Job, gone: Callable[[], bool]) -> bytes:
@@ -91,8 +89,3 @@ class Desk:
         while self._busy() and (left := self._free_at - time.monotonic()) > 0:
             ticket.superseded.wait(min(left, 0.1))
             ticket.check()
-
-
-def _step_back() -> None:
-    if hasattr(os, "setpriority"):
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)

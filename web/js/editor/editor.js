@@ -1,0 +1,204 @@
+// The pose editor of one Pose Vector: a picture, presets, pads and sliders over the node's 45 inputs.
+import { app } from "../../../../scripts/app.js";
+import { findCharacter } from "../graph.js";
+import { library } from "../library.js";
+import { h } from "./dom.js";
+import { Pad } from "./pads.js";
+import { PADS } from "./shapes.js";
+import { Presets } from "./presets.js";
+import { Sliders } from "./sliders.js";
+import { Stage } from "./stage.js";
+import { Tools } from "./tools.js";
+import { Values } from "./values.js";
+import { words } from "./words.js";
+
+const BESIDE_PADS = /^mouth_(raised|lowered)_corner|^breathing/;
+const TABS = { brows: ["brows"], eyes: ["eyes"], mouth: ["mouth"], turn: ["gaze", "head", "body"] };
+// How often, in milliseconds, an editor looks for what changed without its doing: inputs, links, the graph's character.
+const WATCH = 200;
+
+// What is open in an editor, by node, so that undo, which makes every node anew, leaves it as it was.
+const remembered = new Map();
+
+export class PoseEditor {
+  constructor(node) {
+    this.node = node;
+    this.element = h("div.tha4-editor", { "data-capture-wheel": "true" }, h("div.tha4-waiting", {}, "…"));
+    this.element.addEventListener("keydown", (event) => this.#key(event));
+    for (const name of ["copy", "paste"]) this.element.addEventListener(name, (event) => this.#clipboard(event));
+    this.element.addEventListener("wheel", (event) => this.#leaveWheel(event));
+  }
+
+  /** Begin to live: the node is in a graph. */
+  async start() {
+    this.alive = true;
+    try {
+      await library.load();
+    } catch (error) {
+      this.element.textContent = error.message;
+      return;
+    }
+    if (!this.alive || this.timer) return;
+    if (!this.values) this.#build();
+    this.stage.open();
+    this.timer = setInterval(() => this.#watch(), WATCH);
+    this.#watch();
+  }
+
+  /** The node is gone: end whatever is under way. */
+  stop() {
+    this.alive = false;
+    this.shown = null;
+    clearInterval(this.timer);
+    this.timer = null;
+    this.values?.close();
+    this.stage?.close();
+  }
+
+  // What the parts see of the pose.
+  pose = () => this.values.pose();
+  get = (name) => this.values.get(name);
+  isDriven = (name) => this.values.isDriven(name);
+  begin = () => this.values.begin();
+  end = () => {
+    this.values.end();
+    if (this.values.open === 0) this.#show(false);
+  };
+  set = (pose) => {
+    this.values.set(pose);
+    this.#show(this.values.open > 0);
+  };
+  change = (pose) => {
+    this.values.change(pose);
+    this.#show(false);
+  };
+
+  #build() {
+    const texts = words();
+    const known = library.now;
+    this.values = new Values(this.node, known.parameters);
+    this.state = remembered.get(this.node.id) ?? { tab: "pads", linked: true, near: true };
+    this.stage = new Stage(this, texts);
+    this.tools = new Tools(known, this, (text) => this.stage.say(text), texts);
+    this.presets = new Presets(known.expressions, this, language(), texts);
+    this.#makePanels(known.parameters, texts);
+    const panels = h("div.tha4-panels", {}, ...this.panels.values());
+    this.element.replaceChildren(this.stage.element, this.presets.element, this.#bar(texts), panels);
+    this.#open({});
+  }
+
+  #makePanels(parameters, texts) {
+    const linked = () => this.state.linked;
+    this.pads = Object.keys(PADS).map((name) => new Pad(name, this, linked, texts.pads[name]));
+    const sliders = (names) => new Sliders(parameters.filter(names), this, linked);
+    const beside = sliders(({ name }) => BESIDE_PADS.test(name));
+    const others = Object.entries(TABS).map(([tab, groups]) => [tab, sliders(({ group }) => groups.includes(group))]);
+    this.sliders = [beside, ...others.map(([, one]) => one)];
+    this.panels = new Map([
+      ["pads", h("div", {}, h("div.tha4-pads", {}, ...this.pads.map(({ element }) => element)), beside.element)],
+      ...others.map(([tab, { element }]) => [tab, element]),
+    ]);
+  }
+
+  #bar(texts) {
+    const button = (kind, name, text, title, then) =>
+      h(`button.${kind}`, { type: "button", "data-name": name, title, onclick: then }, text);
+    const tabs = [...this.panels.keys()].map((tab) =>
+      button("tha4-tab", tab, texts.tabs[tab], texts.tabs[tab], () => this.#open({ tab })),
+    );
+    this.link = button("tha4-link", "link", "L=R", texts.link, () => this.#open({ linked: !this.state.linked }));
+    this.near = button("tha4-zoom", "near", "⌕", texts.near, () => this.#open({ near: !this.state.near }));
+    const numbers = button("tha4-fold", "numbers", "0.00", texts.numbers, () => this.node.toggleAdvanced?.());
+    return h("div.tha4-bar", {}, ...tabs, h("span.tha4-gap"), this.near, this.link, numbers);
+  }
+
+  /** Change what is open. */
+  #open(changes) {
+    this.state = { ...this.state, ...changes };
+    remembered.set(this.node.id, this.state);
+    for (const [tab, panel] of this.panels) panel.hidden = tab !== this.state.tab;
+    for (const tab of this.element.querySelectorAll(".tha4-tab")) {
+      tab.classList.toggle("tha4-on", tab.dataset.name === this.state.tab);
+    }
+    this.link.classList.toggle("tha4-on", this.state.linked);
+    this.near.classList.toggle("tha4-on", this.state.near);
+    this.stage.come(this.state.near);
+    this.#show(false);
+  }
+
+  /** See whether anything changed elsewhere. Costs a comparison of 45 numbers. */
+  #watch() {
+    if (!this.element.isConnected || document.hidden || this.values.open) return;
+    this.#show(false);
+  }
+
+  #show(moving) {
+    if (!this.alive || !this.values) return;
+    const character = findCharacter(this.node);
+    const numbers = this.values.parameters.map(({ name }) => this.get(name));
+    const driven = this.values.parameters.filter(({ name }) => this.isDriven(name)).map(({ name }) => name);
+    const look = JSON.stringify([character, numbers, driven, this.state, moving]);
+    if (look === this.shown) return;
+    const changed = numbers.join() !== this.numbers;
+    Object.assign(this, { shown: look, numbers: numbers.join() });
+    if (changed) this.presets.forget();
+    this.stage.show(character, numbers, moving);
+    this.stage.disable();
+    for (const pad of this.pads) pad.show();
+    for (const sliders of this.sliders) sliders.show();
+  }
+
+  #key(event) {
+    const onPicture = event.target === this.stage?.element;
+    if ((event.ctrlKey || event.metaKey) && !event.altKey && event.target.type === "range") this.#undo(event);
+    if (event.ctrlKey || event.metaKey) return;
+    // The page's own shortcuts are single letters; here they are the editor's.
+    if (event.key !== "Escape" && event.key !== "Tab") event.stopPropagation();
+    if (!onPicture) return;
+    const wanted = this.#keyed(event);
+    if (!wanted) return;
+    event.preventDefault();
+    wanted();
+  }
+
+  #keyed({ key, shiftKey, altKey }) {
+    const tool = { m: "mirror", 0: "reset", " ": "random" }[key.toLowerCase()];
+    if (tool) return () => this.tools.use(tool);
+    const [right, up] = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] }[key] ?? [];
+    if (right === undefined) return null;
+    const step = (name, by) => ({ [name]: this.get(name) + by * 0.05 });
+    let wanted = { ...step("head_y", -right), ...step("head_x", up) };
+    if (shiftKey) wanted = step("neck_z", -(right || up));
+    if (altKey) wanted = { ...step("iris_rotation_y", -right), ...step("iris_rotation_x", up) };
+    return () => this.change(wanted);
+  }
+
+  /** The page leaves undo alone where an input has the focus; a slider has no history of its own. */
+  #undo(event) {
+    const tracker = app.extensionManager?.workflow?.activeWorkflow?.changeTracker;
+    const key = event.key.toLowerCase();
+    const redo = key === "y" || (key === "z" && event.shiftKey);
+    if (!tracker || (key !== "z" && !redo)) return;
+    event.preventDefault();
+    (redo ? tracker.redo() : tracker.undo()).catch?.(console.error);
+  }
+
+  #clipboard(event) {
+    if (event.target.tagName === "SELECT" || !this.tools) return;
+    event.preventDefault();
+    event.stopPropagation();
+    if (event.type === "copy") {
+      event.clipboardData.setData("text/plain", this.tools.text());
+      this.stage.say(words().copied);
+    } else this.tools.take(event.clipboardData.getData("text/plain"));
+  }
+
+  /** On the classic canvas nothing but we can pass the wheel on to the graph. */
+  #leaveWheel(event) {
+    const scrolls = event.target.closest?.(".tha4-panels");
+    if (scrolls && scrolls.scrollHeight > scrolls.clientHeight) event.stopPropagation();
+    else if (!window.LiteGraph?.vueNodesMode) app.canvas.processMouseWheel(event);
+  }
+}
+
+const language = () => (app.extensionManager?.setting?.get("Comfy.Locale") ?? "en").split("-")[0];

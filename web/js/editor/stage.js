@@ -1,0 +1,160 @@
+// The picture, and the parts of it that a hand can take hold of.
+import { Frames } from "../frame.js";
+import { h, onDrag, place } from "./dom.js";
+import { PADS } from "./shapes.js";
+
+const SIZE = 512;
+// The share of the picture's width that a hand moves for a whole turn.
+const REACH = 0.28;
+
+/**
+ * Where things lie in the frame (in percent of it: left, top, width, height) and what a drag does: a pad's point, or the
+ * number that it changes across (to the right is the character's left, where numbers fall), upwards, and, with Shift or
+ * the wheel, as a tilt.
+ */
+const ZONES = {
+  body: { box: [22, 42, 56, 58], across: "body_y", tilt: "body_z" },
+  head: { box: [33, 7, 34, 35], across: "head_y", upward: "head_x", tilt: "neck_z" },
+  eyes: { box: [38.5, 25.5, 23, 8], pad: PADS.gaze },
+  mouth: { box: [44, 34, 12, 5], pad: PADS.mouth },
+};
+const INSIDE_HEAD = ["eyes", "mouth"];
+
+export class Stage {
+  /** `pose` is the editor's: `get(name)`, `set(pose)`, `begin()`, `end()`, `isDriven(name)`. */
+  constructor(pose, words) {
+    this.pose = pose;
+    this.canvas = h("canvas", { width: SIZE, height: SIZE });
+    this.context = this.canvas.getContext("2d");
+    this.caption = h("div.tha4-caption");
+    this.readout = h("div.tha4-readout");
+    this.zones = Object.entries(ZONES).map(([name, zone]) => this.#zone(name, zone, words));
+    this.head = h("div.tha4-head", {}, ...this.zones.filter(({ dataset }) => INSIDE_HEAD.includes(dataset.zone)));
+    const still = this.zones.filter(({ dataset }) => !INSIDE_HEAD.includes(dataset.zone));
+    this.frame = h("div.tha4-frame", {}, this.canvas, ...still, this.head);
+    this.element = h("div.tha4-stage", { tabIndex: 0 }, this.frame, this.caption, this.readout);
+    this.element.addEventListener("wheel", (event) => this.#wheel(event), { passive: false });
+    this.frames = new Frames((...drawn) => this.#draw(...drawn), (text) => this.say(text));
+  }
+
+  /** Show a character in a pose; `moving` while a hand is at it. */
+  show(character, numbers, moving) {
+    if (this.frames.closed) return;
+    this.caption.textContent = character.text;
+    this.caption.classList.toggle("tha4-found", character.found);
+    this.element.dataset.resting = false;
+    this.frames.ask(character, numbers, moving);
+    this.#follow();
+  }
+
+  /** See the head and shoulders, or all of the frame. */
+  come(near) {
+    this.element.classList.toggle("tha4-near", near);
+  }
+
+  /** Tell the user something in the picture. */
+  say(text) {
+    this.caption.textContent = text;
+  }
+
+  /** Which zones nothing can be moved by, because links drive all that they would change. */
+  disable() {
+    for (const zone of this.zones) {
+      const driven = names(ZONES[zone.dataset.zone]).every((name) => this.pose.isDriven(name));
+      zone.classList.toggle("tha4-driven", driven);
+    }
+  }
+
+  open() {
+    if (this.frames.closed) this.frames = new Frames((...drawn) => this.#draw(...drawn), (text) => this.say(text));
+  }
+
+  close() {
+    this.frames.close();
+    clearTimeout(this.wheeling);
+    this.wheeling = null;
+  }
+
+  #draw(bitmap, wish) {
+    this.context.clearRect(0, 0, SIZE, SIZE);
+    this.context.drawImage(bitmap, 0, 0, SIZE, SIZE);
+    this.element.dataset.size = bitmap.width;
+    this.element.dataset.resting = !wish.moving && !this.frames.wish;
+    bitmap.close();
+  }
+
+  #zone(name, zone, words) {
+    const [left, top, width, height] = zone.box.map((percent) => `${percent}%`);
+    const element = h("div.tha4-zone", { title: words[name], "data-zone": name });
+    Object.assign(element.style, { left, top, width, height });
+    let from = null;
+    onDrag(element, {
+      start: (event) => {
+        if (element.classList.contains("tha4-driven")) return false;
+        this.element.focus({ preventScroll: true });
+        from = { ...place(this.frame, event), pose: this.#now(zone), point: zone.pad?.read((one) => this.pose.get(one)) };
+        element.classList.add("tha4-held");
+        this.pose.begin();
+        return true;
+      },
+      move: (event) => {
+        const now = place(this.frame, event);
+        this.#set(moved(zone, from, (now.x - from.x) / REACH, (from.y - now.y) / REACH, event.shiftKey));
+      },
+      end: () => {
+        element.classList.remove("tha4-held");
+        this.readout.textContent = "";
+        this.pose.end();
+      },
+    });
+    return element;
+  }
+
+  #now(zone) {
+    return Object.fromEntries(names(zone).map((name) => [name, this.pose.get(name)]));
+  }
+
+  #set(wanted) {
+    this.pose.set(wanted);
+    const shown = Object.keys(wanted).map((name) => `${name} ${this.pose.get(name).toFixed(2)}`);
+    this.readout.textContent = shown.filter((text) => !text.endsWith(" 0.00")).join("   ");
+  }
+
+  /** The wheel tilts where the editor has the focus; elsewhere it is the graph's. */
+  #wheel(event) {
+    const zone = event.target.closest?.("[data-zone]");
+    const tilt = zone && ZONES[INSIDE_HEAD.includes(zone.dataset.zone) ? "head" : zone.dataset.zone].tilt;
+    if (!tilt || !this.element.contains(document.activeElement) || event.ctrlKey) return;
+    event.preventDefault();
+    event.stopPropagation();
+    if (!this.wheeling) this.pose.begin();
+    clearTimeout(this.wheeling);
+    this.wheeling = setTimeout(() => {
+      this.wheeling = null;
+      this.pose.end();
+    }, 400);
+    this.pose.set({ [tilt]: this.pose.get(tilt) - Math.sign(event.deltaY || event.deltaX) * 0.05 });
+  }
+
+  /** Eyes and mouth go where the head has gone. */
+  #follow() {
+    const [x, y] = [-this.pose.get("head_y") * 3, -this.pose.get("head_x") * 2.5];
+    const angle = -(this.pose.get("neck_z") * 13 + this.pose.get("body_z") * 5);
+    this.head.style.transform = `rotate(${angle}deg) translate(${x}%, ${y}%)`;
+  }
+}
+
+/** The numbers that a zone changes. */
+const names = (zone) => zone.pad?.names ?? [zone.across, zone.upward, zone.tilt].filter(Boolean);
+
+/** What a zone's numbers become where the hand has gone so far to the right and up, in whole turns. */
+function moved(zone, from, right, up, shift) {
+  if (zone.pad) {
+    const x = Math.min(1, Math.max(-1, (from.point.x ?? 0) + right));
+    const y = from.point.y + (zone.pad.downwards ? -up : up);
+    return zone.pad.write({ x, y: Math.min(1, Math.max(zone.pad.low, y)) });
+  }
+  if (shift) return { [zone.tilt]: from.pose[zone.tilt] - right };
+  const across = { [zone.across]: from.pose[zone.across] - right };
+  return zone.upward ? { ...across, [zone.upward]: from.pose[zone.upward] + up } : across;
+}

@@ -1,0 +1,65 @@
+// Buttons for the whole pose: mirror, random, copy, paste, reset.
+import { fromText, mirrored, neutral, random, toText } from "../pose.js";
+import { h, icon } from "./dom.js";
+
+const ICONS = {
+  mirror: "M8 1.5v13M5.5 4.5 2 8l3.5 3.5zM10.5 4.5 14 8l-3.5 3.5z",
+  random: "M2.5 2.5h11v11h-11zM5.5 5.5h0M10.5 10.5h0M8 8h0M10.5 5.5h0M5.5 10.5h0",
+  copy: "M5.5 5.5h8v8h-8zM3 10.5h-.5v-8h8V3",
+  paste: "M4.5 3h-1.5v11h10v-11h-1.5M5.5 1.5h5v3h-5zM5.5 8h5M5.5 11h5",
+  reset: "M3 8a5 5 0 1 0 1.5-3.6M3 2.5v3h3",
+};
+
+/** What each tool makes of `{values, library}`: a pose to set. */
+export const CHANGES = {
+  mirror: ({ parameters }, pose) => mirrored(parameters, pose),
+  random: ({ parameters, expressions }) => random(parameters, expressions),
+  reset: ({ parameters }) => neutral(parameters),
+};
+
+export class Tools {
+  /** `pose` is the editor's, `say(text)` tells the user something. */
+  constructor(library, pose, say, words) {
+    Object.assign(this, { library, pose, say, words });
+    const buttons = Object.keys(ICONS).map((name) =>
+      h("button", { type: "button", title: words[name], "data-tool": name, onclick: () => this.use(name) }, icon(ICONS[name])),
+    );
+    this.element = h("div.tha4-tools", {}, ...buttons);
+  }
+
+  /** Use a tool by its name. */
+  use(name) {
+    if (name === "copy") return this.#copy();
+    if (name === "paste") return this.#paste();
+    return this.pose.change(CHANGES[name](this.library, this.pose.pose()));
+  }
+
+  /** The pose as text, for the clipboard. */
+  text() {
+    return toText(this.pose.pose());
+  }
+
+  /** Take a pose from text; says so where it is none. */
+  take(text) {
+    try {
+      this.pose.change(fromText(this.library.parameters, text));
+    } catch (error) {
+      this.say(error.message);
+    }
+  }
+
+  async #copy() {
+    if (!navigator.clipboard) return this.say(this.words.noClipboard);
+    await navigator.clipboard.writeText(this.text());
+    return this.say(this.words.copied);
+  }
+
+  async #paste() {
+    if (!navigator.clipboard?.readText) return this.say(this.words.noClipboard);
+    try {
+      return this.take(await navigator.clipboard.readText());
+    } catch {
+      return this.say(this.words.noClipboard); // the user said no
+    }
+  }
+}

@@ -1,0 +1,88 @@
+// Puts the pose editor on every Pose Vector.
+import { app } from "../../../scripts/app.js";
+import { PoseEditor } from "./editor/editor.js";
+
+const NODE = "THA4PoseVector";
+const WIDGET = "tha4_editor";
+const SIZE = [420, 660];
+const LEAST = [340, 480];
+
+app.registerExtension({
+  name: "THA4.PoseEditor",
+  setup() {
+    document.head.append(Object.assign(document.createElement("link"), { rel: "stylesheet", href: STYLE }));
+  },
+  nodeCreated(node) {
+    if (node.comfyClass !== NODE || !node.addDOMWidget) return;
+    const numbers = [...node.widgets];
+    attach(node, numbers);
+    fold(node, numbers);
+    node.setSize([Math.max(node.size[0], SIZE[0]), SIZE[1]]);
+  },
+});
+
+const STYLE = new URL("./editor/editor.css", import.meta.url).href;
+
+/** The editor above the inputs, alive while the node is in a graph. */
+function attach(node) {
+  const editor = new PoseEditor(node);
+  const widget = node.addDOMWidget(WIDGET, "THA4_POSE_EDITOR", editor.element, {
+    serialize: false,
+    hideOnZoom: false,
+    getMinHeight: () => LEAST[1],
+  });
+  widget.serialize = false;
+  node.widgets.splice(node.widgets.indexOf(widget), 1);
+  node.widgets.unshift(widget);
+  chain(node, "onAdded", () => editor.start());
+  chain(node, "onRemoved", () => editor.stop());
+  // A widget that is not saved leaves a hole where it stands: what is saved are the 45 numbers, in their order.
+  chain(node, "onSerialize", (info) => {
+    info.widgets_values = node.widgets.filter((one) => one.serialize !== false).map((one) => one.value);
+  });
+  // Workflows from before the editor have narrow nodes.
+  chain(node, "onConfigure", () => node.setSize([Math.max(node.size[0], LEAST[0]), node.size[1]]));
+}
+
+/** Fold the 45 inputs away as advanced ones are, all but those that a link drives. */
+function fold(node, numbers) {
+  const isDriven = (widget) => node.inputs?.some((input) => input.widget?.name === widget.name && input.link != null);
+  const apply = () => {
+    for (const widget of numbers) {
+      widget.advanced = !isDriven(widget);
+      if (widget.options) widget.options.advanced = widget.advanced;
+    }
+    node.setDirtyCanvas?.(true, true);
+  };
+  for (const widget of numbers) hideWhereFolded(node, widget);
+  apply();
+  chain(node, "onConnectionsChange", apply);
+  chain(node, "onConfigure", apply);
+  let height = node.size[1];
+  const unfold = node.toggleAdvanced;
+  node.toggleAdvanced = function () {
+    if (!node.showAdvanced) height = node.size[1];
+    unfold?.call(this);
+    if (!node.showAdvanced) node.setSize([node.size[0], height]);
+  };
+}
+
+/** The classic canvas leaves room for what is advanced and folded away, but not for what is hidden. */
+function hideWhereFolded(node, widget) {
+  let hidden = widget.hidden;
+  Object.defineProperty(widget, "hidden", {
+    get: () => hidden || (!window.LiteGraph.vueNodesMode && widget.advanced && !node.showAdvanced),
+    set: (value) => (hidden = value),
+    configurable: true,
+    enumerable: true,
+  });
+}
+
+function chain(node, name, then) {
+  const before = node[name];
+  node[name] = function (...given) {
+    const result = before?.apply(this, given);
+    then(...given);
+    return result;
+  };
+}

@@ -9,7 +9,7 @@ from typing import Any
 
 from comfy_api.latest import io
 
-from ..tha4_core.errors import MotionError
+from ..tha4_core.errors import MotionError, THA4Error
 from ..tha4_core.motion import phonemes, reading, script
 from ..tha4_core.pose import NAMES, Poses
 from . import host, types
@@ -49,6 +49,10 @@ _THOUSANDTHS = 1000
 Graph = Mapping[str, Any]
 
 
+class KnownAfterRun(Exception):  # noqa: N818 - no error: most graphs have such nodes
+    """Only a run of the graph can tell what this node makes."""
+
+
 def poses_job(asked: Mapping[str, Any]) -> tuple[Job, str]:
     """What a request for a motion asks for. Raises Refused."""
     if "ran" in asked:
@@ -61,7 +65,17 @@ def poses_job(asked: Mapping[str, Any]) -> tuple[Job, str]:
         raise Refused(
             HTTPStatus.BAD_REQUEST, f"graph must be an object of at most {_MOST_NODES} nodes, with node in it."
         )
-    return lambda tick: numbers(evaluate(graph, node, tick)), ""
+    return lambda tick: _answer(graph, node, tick), ""
+
+
+def _answer(graph: Graph, node: str, tick: Callable[[], None]) -> bytes:
+    """The motion, or why there is none: a slip in a script is no error of the request."""
+    try:
+        return numbers(evaluate(graph, node, tick))
+    except KnownAfterRun as later:
+        return json.dumps({"problem": str(later), "after_run": True}).encode()
+    except THA4Error as error:
+        return json.dumps({"problem": str(error)}).encode()
 
 
 def numbers(poses: Poses) -> bytes:
@@ -75,13 +89,13 @@ def numbers(poses: Poses) -> bytes:
 def evaluate(graph: Graph, node: str, tick: Callable[[], None], above: tuple[str, ...] = ()) -> Poses:
     """The poses of one node of a graph in API form, with those of the nodes before it.
 
-    Raises Refused, with FAILED_DEPENDENCY where only a run can tell, and MotionError where an input is wrong.
+    Raises KnownAfterRun, Refused where the graph is none, and THA4Error where an input is wrong.
     """
     tick()
     class_type, given = _entry(graph, node)
     maker = MAKERS.get(class_type)
     if maker is None:
-        raise Refused(HTTPStatus.FAILED_DEPENDENCY, "This motion is known once the graph has run.")
+        raise KnownAfterRun("This motion is known once the graph has run.")
     if node in above:
         raise Refused(HTTPStatus.BAD_REQUEST, "The graph goes round in a circle.")
     inputs: dict[str, Any] = {}
@@ -124,15 +138,15 @@ def _fetched(graph: Graph, declared: io.Input, node: str, tick: Callable[[], Non
         class_type, given = _entry(graph, node)
         if class_type == _LOAD_AUDIO:
             return _sound(text(given, "audio", None, 300))
-    raise Refused(HTTPStatus.FAILED_DEPENDENCY, f"{declared.id} is known once the graph has run.")
+    raise KnownAfterRun(f"{declared.id} is known once the graph has run.")
 
 
 def _sound(name: str) -> dict[str, Any]:
     if name not in host.input_files(SOUND_SUFFIXES):
-        raise Refused(HTTPStatus.NOT_FOUND, f"There is no sound {reading.shorten(name)} in the input folder.")
+        raise MotionError(f"There is no sound {reading.shorten(name)} in the input folder.")
     path = host.input_path(name)
     if path.stat().st_size > _MOST_BYTES:
-        raise Refused(HTTPStatus.FAILED_DEPENDENCY, f"{name} is too large to be heard before the graph runs.")
+        raise KnownAfterRun(f"{name} is too large to be heard before the graph runs.")
     try:
         return host.load_sound(path)
     except ValueError as error:

@@ -72,7 +72,7 @@ def fit_job(asked: Mapping[str, Any]) -> tuple[Job, str]:
 
 
 def parse_source(asked: Mapping[str, Any]) -> Source:
-    """The source that a request names, which is a known one. Raises Refused."""
+    """The source that a request names. Raises Refused."""
     given = asked.get("source")
     if not isinstance(given, Mapping):
         raise Refused(HTTPStatus.BAD_REQUEST, 'source must be an object with "kind" and "name".')
@@ -82,8 +82,6 @@ def parse_source(asked: Mapping[str, Any]) -> Source:
     source = Source(kind, text(given, "name", None, MAX_NAME), flag(given, "opaque"))
     if kind not in KINDS:
         raise Refused(HTTPStatus.BAD_REQUEST, f"source.kind must be one of {', '.join(KINDS)}.")
-    if source.name not in _listed(kind):
-        raise Refused(HTTPStatus.NOT_FOUND, f"There is no picture {reading.shorten(source.name)} here.")
     return source
 
 
@@ -94,6 +92,9 @@ def _listed(kind: str) -> list[str]:
 
 
 def _path(source: Source) -> Path:
+    """The file of a source. Raises PictureError where it is none of those that there are."""
+    if source.name not in _listed(source.kind):
+        raise PictureError(f"There is no picture {reading.shorten(source.name)} here.")
     if source.kind == "file":
         return host.model_path(FOLDER, source.name)
     return host.input_path(source.name) if source.kind == "input" else host.temporary_path(source.name)
@@ -138,7 +139,11 @@ def _webp(picture: Image.Image) -> bytes:
 
 
 def _look(source: Source, fit: str, by: tuple[float, float, float], tick: Callable[[], None]) -> bytes:
-    picture = _open(source)
+    """Where the picture lies and what is wrong with it; or why it cannot be seen, which is no error of the request."""
+    try:
+        picture = _open(source)
+    except (PictureError, OSError) as error:
+        return json.dumps({"problem": str(error)}).encode()
     tick()
     start = fitted(picture, fit)
     tick()

@@ -5,7 +5,7 @@ let asked = 0;
 const page = Math.random().toString(36).slice(2);
 
 export class Asking {
-  /** `onAnswer(answer, question)` gets the JSON (or the Blob) that comes; `onError(text, status, question)` the refusal. */
+  /** `onAnswer(answer, question)` gets the JSON (or the Blob) that comes; `onError(text, question)` the refusal. */
   constructor(path, onAnswer, onError) {
     Object.assign(this, { path, onAnswer, onError, client: `${page}-${++asked}`, next: null, abort: null });
   }
@@ -31,7 +31,7 @@ export class Asking {
       const answer = await this.#fetch(question, abort.signal);
       if (this.abort === abort && !this.next && answer) this.onAnswer(answer, question);
     } catch (error) {
-      if (this.abort === abort && !this.next) this.onError(error.message, error.status ?? 0, question);
+      if (this.abort === abort && !this.next) this.onError(error.message, question);
     } finally {
       if (this.abort === abort) {
         this.abort = null;
@@ -47,7 +47,7 @@ export class Asking {
     if (answer.status === 204) return null;
     const isJson = answer.headers.get("Content-Type")?.includes("json");
     const content = isJson ? await answer.json() : await answer.blob();
-    if (!answer.ok) throw Object.assign(new Error(content.error ?? `${answer.status}`), { status: answer.status });
+    if (!answer.ok) throw new Error(content.error ?? `${answer.status}`);
     return content;
   }
 }

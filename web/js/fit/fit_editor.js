@@ -44,7 +44,7 @@ export class FitEditor {
   start() {
     if (this.timer) return;
     this.picturing = new Asking("/tha4/picture", (blob, { source }) => this.#take(blob, source), (why) => this.#miss(why));
-    this.looking = new Asking("/tha4/fit", (look) => this.#told(look), (why) => this.#miss(why));
+    this.looking = new Asking("/tha4/fit", (look, { source }) => this.#told(look, source), (why) => this.#miss(why));
     this.timer = setInterval(() => this.#watch(), WATCH);
     this.#watch();
   }
@@ -143,13 +143,15 @@ export class FitEditor {
     this.readout.textContent = driven ? text("driven by a link") : `× ${scale.toFixed(2)}   ${x}, ${y}`;
     this.found = found;
     if (!found.source) return this.#miss(found.problem);
-    const wanted = JSON.stringify(found.source);
-    if (wanted !== this.pictured) {
-      this.pictured = wanted;
-      this.picturing.ask({ source: found.source });
-    }
     this.looking.ask({ source: found.source, fit, scale, offset_x: x, offset_y: y });
     this.#draw();
+  }
+
+  #picture(source) {
+    const wanted = JSON.stringify(source);
+    if (wanted === this.pictured) return;
+    this.pictured = wanted;
+    this.picturing.ask({ source });
   }
 
   async #take(blob, source) {
@@ -160,8 +162,10 @@ export class FitEditor {
     this.#draw();
   }
 
-  #told({ size, start, findings }) {
+  #told({ problem, size, start, findings }, source) {
+    if (problem) return this.#miss(problem);
     Object.assign(this, { size, placed: start });
+    this.#picture(source);
     const says = findings.map(({ code, text: said }) =>
       h(code === "size" ? "li.tha4-note" : "li.tha4-warning", { "data-code": code }, said),
     );

@@ -10,6 +10,8 @@ import numpy as np
 from PIL import Image
 from playwright.sync_api import ConsoleMessage, Locator, Page
 
+from tests.host.comfyui import ComfyUI
+
 SETTINGS: dict[str, Any] = {
     "Comfy.TutorialCompleted": True,
     "Comfy.InstalledVersion": "1.47.12",
@@ -59,7 +61,8 @@ class ComfyPage:
         """Load the page and wait until it can be used."""
         self.page.on("console", self._note)
         self.page.on("pageerror", lambda error: self.errors.append(f"{error}\n{error.stack}"))
-        self.page.goto(address)
+        self.page.set_default_timeout(10_000)
+        self.page.goto(address, timeout=60_000)
         self.page.wait_for_function(_READY, timeout=120_000)
 
     def _note(self, message: ConsoleMessage) -> None:
@@ -100,6 +103,19 @@ class ComfyPage:
 
     def load(self, workflow: dict[str, Any]) -> None:
         self.page.evaluate("async (workflow) => { await app.loadGraphData(workflow); }", workflow)
+
+    def run(self, server: ComfyUI) -> dict[str, Any]:
+        """Press the button, wait for the end, and return what the history says of it."""
+        before = set(server.get("/history"))
+        self.page.locator("[data-testid='queue-button']").click()
+        for _ in range(600):
+            done = {name: entry for name, entry in server.get("/history").items() if name not in before}
+            if done:
+                entry: dict[str, Any] = next(iter(done.values()))
+                assert entry["status"]["status_str"] == "success", entry["status"]
+                return entry
+            self.page.wait_for_timeout(100)
+        raise TimeoutError("The queue did not come to its end in a minute.")
 
     def zoom(self, scale: float) -> None:
         """See the graph at another scale."""

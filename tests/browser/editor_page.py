@@ -48,6 +48,11 @@ class Editor:
         self.slider(name).fill(str(value))
         self.slider(name).dispatch_event("change")
 
+    def strength(self, value: float) -> None:
+        """Set the strength of the expression."""
+        self.find(".tha4-presets input").fill(str(value))
+        self.find(".tha4-presets input").dispatch_event("change")
+
     def pose(self) -> dict[str, float]:
         """What is not 0."""
         return {name: value for name, value in self.comfy.values(self.node).items() if value}

@@ -54,8 +54,8 @@ class Run:
 class ComfyUI:
     """A running ComfyUI, by its address."""
 
-    def __init__(self, base: Path, port: int) -> None:
-        self.base = base
+    def __init__(self, base: Path, port: int, pid: int = 0) -> None:
+        self.base, self.pid = base, pid
         self.address = f"http://127.0.0.1:{port}"
 
     def get(self, path: str) -> Any:
@@ -116,7 +116,7 @@ def running(
             [python, "main.py", *server_arguments(base, port), *arguments], cwd=comfyui, stdout=output, stderr=output
         )
     try:
-        server = ComfyUI(base, port)
+        server = ComfyUI(base, port, process.pid)
         _wait_until_ready(server, process, log)
         yield server
     finally:

@@ -15,7 +15,8 @@ app.registerExtension({
   nodeCreated(node) {
     if (node.comfyClass !== NODE || !node.addDOMWidget) return;
     const numbers = [...node.widgets];
-    attach(node, numbers);
+    const editor = attach(node);
+    for (const widget of numbers) chain(widget, "callback", () => editor.look());
     fold(node, numbers);
     node.setSize([Math.max(node.size[0], SIZE[0]), SIZE[1]]);
   },
@@ -42,6 +43,7 @@ function attach(node) {
   });
   // Workflows from before the editor have narrow nodes.
   chain(node, "onConfigure", () => node.setSize([Math.max(node.size[0], LEAST[0]), node.size[1]]));
+  return editor;
 }
 
 /** Fold the 45 inputs away as advanced ones are, all but those that a link drives. */

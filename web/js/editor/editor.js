@@ -2,7 +2,7 @@
 import { app } from "../../../../scripts/app.js";
 import { findCharacter } from "../graph.js";
 import { library } from "../library.js";
-import { h } from "./dom.js";
+import { h, icon } from "./dom.js";
 import { Pad } from "./pads.js";
 import { PADS } from "./shapes.js";
 import { Presets } from "./presets.js";
@@ -14,6 +14,7 @@ import { words } from "./words.js";
 
 const BESIDE_PADS = /^mouth_(raised|lowered)_corner|^breathing/;
 const TABS = { brows: ["brows"], eyes: ["eyes"], mouth: ["mouth"], turn: ["gaze", "head", "body"] };
+const LENS = "M11.5 6.75a4.75 4.75 0 1 1-9.5 0 4.75 4.75 0 0 1 9.5 0zM10.5 10.5l3.5 3.5M5 6.75h3.5M6.75 5v3.5";
 // How often, in milliseconds, an editor looks for what changed without its doing: inputs, links, the graph's character.
 const WATCH = 200;
 
@@ -41,8 +42,8 @@ export class PoseEditor {
     if (!this.alive || this.timer) return;
     if (!this.values) this.#build();
     this.stage.open();
-    this.timer = setInterval(() => this.#watch(), WATCH);
-    this.#watch();
+    this.timer = setInterval(() => this.look(), WATCH);
+    this.look();
   }
 
   /** The node is gone: end whatever is under way. */
@@ -81,6 +82,7 @@ export class PoseEditor {
     this.stage = new Stage(this, texts);
     this.tools = new Tools(known, this, (text) => this.stage.say(text), texts);
     this.presets = new Presets(known.expressions, this, language(), texts);
+    this.stage.element.append(this.tools.element);
     this.#makePanels(known.parameters, texts);
     const panels = h("div.tha4-panels", {}, ...this.panels.values());
     this.element.replaceChildren(this.stage.element, this.presets.element, this.#bar(texts), panels);
@@ -107,8 +109,8 @@ export class PoseEditor {
       button("tha4-tab", tab, texts.tabs[tab], texts.tabs[tab], () => this.#open({ tab })),
     );
     this.link = button("tha4-link", "link", "L=R", texts.link, () => this.#open({ linked: !this.state.linked }));
-    this.near = button("tha4-zoom", "near", "⌕", texts.near, () => this.#open({ near: !this.state.near }));
-    const numbers = button("tha4-fold", "numbers", "0.00", texts.numbers, () => this.node.toggleAdvanced?.());
+    this.near = button("tha4-zoom", "near", icon(LENS), texts.near, () => this.#open({ near: !this.state.near }));
+    const numbers = button("tha4-fold", "numbers", texts.inputs, texts.numbers, () => this.node.toggleAdvanced?.());
     return h("div.tha4-bar", {}, ...tabs, h("span.tha4-gap"), this.near, this.link, numbers);
   }
 
@@ -127,15 +129,20 @@ export class PoseEditor {
   }
 
   /** See whether anything changed elsewhere. Costs a comparison of 45 numbers. */
-  #watch() {
-    if (!this.element.isConnected || document.hidden || this.values.open) return;
-    this.#show(false);
+  look() {
+    if (!this.timer || !this.element.isConnected || document.hidden || this.values.open || this.values.busy) return;
+    // Whatever changes the numbers may be about to change them again, as a slider of the node does.
+    this.#show(this.numbers !== undefined && this.#numbers().join() !== this.numbers);
+  }
+
+  #numbers() {
+    return this.values.parameters.map(({ name }) => this.get(name));
   }
 
   #show(moving) {
     if (!this.alive || !this.values) return;
     const character = findCharacter(this.node);
-    const numbers = this.values.parameters.map(({ name }) => this.get(name));
+    const numbers = this.#numbers();
     const driven = this.values.parameters.filter(({ name }) => this.isDriven(name)).map(({ name }) => name);
     const look = JSON.stringify([character, numbers, driven, this.state, moving]);
     if (look === this.shown) return;

@@ -30,7 +30,8 @@ export class Sliders {
     const label = h("span.tha4-label", { title: stem }, stem.replace(/^[a-z]+_/, "").replaceAll("_", " "));
     if (stem === "breathing") label.textContent = stem;
     else if (/^(head|neck|body|iris)_/.test(stem)) label.textContent = stem.replaceAll("_", " ");
-    return h("div.tha4-row", {}, label, ...parameters.map((parameter) => this.#slider(parameter, parameters)));
+    const half = /^mouth_[a-z]+$/.test(stem) ? ".tha4-half" : "";
+    return h(`div.tha4-row${half}`, {}, label, ...parameters.map((parameter) => this.#slider(parameter, parameters)));
   }
 
   #slider(parameter, pair) {
@@ -56,7 +57,9 @@ export class Sliders {
       set(0);
       this.pose.end();
     });
-    return h("label.tha4-slider", {}, input, h("span.tha4-number", {}, "0.00"));
+    const side = name.match(/_(left|right)$/)?.[1];
+    const letter = side ? [h("span.tha4-side", { title: side }, side[0].toUpperCase())] : [];
+    return h("label.tha4-slider", {}, ...letter, input, h("span.tha4-number", {}, "0.00"));
   }
 
   #together = (name, pair) => (this.linked() ? pair.map((one) => one.name) : [name]);

@@ -9,6 +9,7 @@ export class Values {
     this.byName = new Map(parameters.map((parameter) => [parameter.name, parameter]));
     this.widgets = new Map(node.widgets.filter((w) => this.byName.has(w.name)).map((w) => [w.name, w]));
     this.open = 0;
+    this.busy = false;
   }
 
   /** The pose: what the inputs say, and for linked ones what drives them where that can be told. */
@@ -29,6 +30,7 @@ export class Values {
 
   /** Set what is not driven, each number brought into its range. */
   set(pose) {
+    this.busy = true;
     for (const [name, value] of Object.entries(pose)) {
       const widget = this.widgets.get(name);
       const wanted = fitted(this.byName.get(name), value);
@@ -38,6 +40,7 @@ export class Values {
       widget.callback?.(wanted, app.canvas, this.node);
       this.node.onWidgetChanged?.(name, wanted, before, widget);
     }
+    this.busy = false;
     this.node.setDirtyCanvas?.(true, false);
   }
 

@@ -16,6 +16,7 @@ const en = {
   copied: "Copied.",
   noClipboard: "The browser keeps its clipboard: click the picture and press Ctrl+C or Ctrl+V.",
   link: "Left and right together",
+  inputs: "Inputs",
   near: "Head and shoulders, or all of it",
   numbers: "Show or hide the node's 45 inputs",
   tabs: { pads: "Pads", brows: "Brows", eyes: "Eyes", mouth: "Mouth", turn: "Turn" },

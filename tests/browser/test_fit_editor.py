@@ -82,10 +82,11 @@ def test_two_fingers_scale(comfy: ComfyPage) -> None:
         touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
 
     fingers("touchStart", 40)
-    for gap in (45, 50, 55, 60):
+    for gap in range(42, 61, 2):
         fingers("touchMove", gap)
     fingers("touchEnd")
-    assert placed(comfy, panel) == (pytest.approx(1.5, abs=0.05), 0, 0)
+    comfy.page.wait_for_timeout(300)
+    assert placed(comfy, panel) == (pytest.approx(1.5, abs=0.1), 0, 0)
 
 
 def test_the_keyboard_moves_and_scales(comfy: ComfyPage) -> None:
@@ -98,12 +99,14 @@ def test_the_keyboard_moves_and_scales(comfy: ComfyPage) -> None:
 
 def test_a_drag_is_one_step_of_the_graphs_history(comfy: ComfyPage) -> None:
     panel = add(comfy)
-    comfy.page.wait_for_timeout(500)
     comfy.drag(panel.find("canvas"), MIDDLE, (0.6, 0.5))
-    assert placed(comfy, panel)[1] > 0
-    comfy.page.evaluate("() => document.activeElement?.blur()")
+    first = placed(comfy, panel)
+    comfy.drag(panel.find("canvas"), MIDDLE, (0.5, 0.7))
+    assert placed(comfy, panel) != first
     comfy.page.keyboard.press("Control+z")
-    comfy.page.wait_for_function("(id) => app.graph.getNodeById(id)?.widgets[3].value === 0", arg=panel.node)
+    seen = "([id, y]) => app.graph.getNodeById(id)?.widgets.find((w) => w.name === 'offset_y').value === y"
+    comfy.page.wait_for_function(seen, arg=[panel.node, first[2]])
+    assert placed(comfy, panel) == first
 
 
 def test_a_linked_input_is_not_the_hands(comfy: ComfyPage) -> None:
@@ -139,9 +142,11 @@ def test_what_other_nodes_make_is_seen_after_a_run(comfy: ComfyPage, input_pictu
     comfy.connect(load, 1, panel.node, "mask")
     expect(panel.find(".tha4-fit-report")).to_contain_text("run the graph once", timeout=PATIENCE)
     comfy.connect(panel.node, 1, comfy.add("PreviewImage", 800, 80), "images")
+    comfy.set(panel.node, "offset_y", 10 if comfy.nodes2 else 5)  # what has run before does not run again
     run(comfy)
     expect(panel.find(".tha4-fit-report")).to_contain_text("last run", timeout=PATIENCE)
-    assert figure(panel.picture())[2] > 1e6
+    comfy.page.wait_for_timeout(1000)
+    assert figure(panel.picture())[1] < 230  # upside down
 
 
 def test_what_is_queued_and_saved_are_the_inputs_alone(comfy: ComfyPage) -> None:
@@ -150,8 +155,14 @@ def test_what_is_queued_and_saved_are_the_inputs_alone(comfy: ComfyPage) -> None
     inputs = comfy.prompt()[str(panel.node)]["inputs"]
     scale, x, y = placed(comfy, panel)
     assert inputs == {
-        **{"file": "demo", "fit": "auto", "scale": scale, "offset_x": x, "offset_y": y},
-        **{"repo_id": "", "file_name": "", "revision": "main"},
+        "file": "demo",
+        "fit": "auto",
+        "scale": scale,
+        "offset_x": x,
+        "offset_y": y,
+        "repo_id": "",
+        "file_name": "",
+        "revision": "main",
     }
     saved = comfy.workflow()
     assert saved["nodes"][0]["widgets_values"] == list(inputs.values())

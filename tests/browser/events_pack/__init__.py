@@ -5,8 +5,9 @@ Where there is no Distill Student yet, it also has a node of that name, for the 
 
 import json
 
-import nodes
 from server import PromptServer
+
+import nodes
 
 
 class SendEvents:

@@ -14,9 +14,13 @@ export function onHands(element, { start, move, end }) {
     return { x: middle("x"), y: middle("y"), apart };
   };
   let last = null;
+  // The page takes two fingers, wherever they are, for a pinch of the graph.
+  const keep = (event) => event.stopPropagation();
+  const touch = ["touchmove", keep, { capture: true }];
 
   element.addEventListener("pointerdown", (event) => {
     if (event.button !== 0 || pointers.size === 2 || (pointers.size === 0 && start() === false)) return;
+    if (pointers.size === 0) window.addEventListener(...touch);
     pointers.set(event.pointerId, place(element, event));
     element.setPointerCapture(event.pointerId);
     event.stopPropagation();
@@ -31,8 +35,12 @@ export function onHands(element, { start, move, end }) {
   });
   const leave = (event) => {
     if (!pointers.delete(event.pointerId)) return;
-    if (pointers.size) last = seen();
-    else end();
+    if (pointers.size) {
+      last = seen();
+      return;
+    }
+    window.removeEventListener(...touch);
+    end();
   };
   for (const name of ["pointerup", "pointercancel", "lostpointercapture"]) element.addEventListener(name, leave);
 }

@@ -16,6 +16,7 @@ from torch import Tensor
 from ..tha4_core import image as images
 from ..tha4_core.crew import own_threads
 from ..tha4_core.demo import DemoRig, demo_character
+from ..tha4_core.errors import WeightsError
 from ..tha4_core.student import Student
 from . import host
 from .student import student_path, student_time, students
@@ -92,7 +93,10 @@ _open: OrderedDict[str, tuple[float, Student]] = OrderedDict()
 
 def _student(name: str) -> Student:
     """The student of that name, from the few that are kept open; read anew where its file has changed."""
-    path = student_path(name)
+    try:
+        path = student_path(name)
+    except KeyError as error:  # it went away since it was asked for
+        raise WeightsError(f"There is no student named {name} any more.") from error
     changed, known = student_time(path), _open.pop(str(path), None)
     if known is None or known[0] != changed:
         known = changed, Student.load(path)

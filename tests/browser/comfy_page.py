@@ -27,7 +27,8 @@ SETTINGS: dict[str, Any] = {
 
 _READY = "() => window.app?.extensionManager && window.app.graph && !document.querySelector('#splash-loader')"
 _EMPTY = """async () => {
-    await app.loadGraphData({last_node_id: 0, last_link_id: 0, nodes: [], links: [], groups: [], version: 0.4});
+    const id = crypto.randomUUID();
+    await app.loadGraphData({id, last_node_id: 0, last_link_id: 0, nodes: [], links: [], groups: [], version: 0.4});
     app.canvas.ds.scale = 1; app.canvas.ds.offset = [0, 0]; app.canvas.setDirty(true, true);
 }"""
 _ADD = """([type, x, y]) => {
@@ -61,8 +62,7 @@ class ComfyPage:
         """Load the page and wait until it can be used."""
         self.page.on("console", self._note)
         self.page.on("pageerror", lambda error: self.errors.append(f"{error}\n{error.stack}"))
-        self.page.set_default_timeout(10_000)
-        self.page.goto(address, timeout=60_000)
+        self.page.goto(address, timeout=120_000)
         self.page.wait_for_function(_READY, timeout=120_000)
 
     def _note(self, message: ConsoleMessage) -> None:

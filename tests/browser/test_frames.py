@@ -49,6 +49,12 @@ def test_an_error_is_told(comfy: ComfyPage) -> None:
     comfy.errors.clear()  # the browser notes every 404
 
 
+def test_a_server_that_is_busy_is_asked_again(comfy: ComfyPage) -> None:
+    comfy.page.route("**/tha4/frame", lambda route: route.fulfill(status=503), times=2)
+    assert comfy.page.evaluate(FRAMES, [[0.5, False]]) == [{"size": 512, "turned": 0.5}]
+    comfy.errors.clear()  # the browser notes every 503
+
+
 def test_a_node_alone_gets_the_demo_character(comfy: ComfyPage) -> None:
     assert comfy.page.evaluate(FIND, comfy.add("THA4PoseVector")) == {**RIG, "found": False}
 
@@ -74,3 +80,35 @@ def test_the_graph_says_that_it_is_the_demo_character(comfy: ComfyPage) -> None:
     assert comfy.page.evaluate(FIND, pose) == {**RIG, "found": True}
     comfy.set(character, "file", "from the image input")
     assert comfy.page.evaluate(FIND, pose) == {**RIG, "found": False}
+
+
+def test_the_character_is_found_from_within_a_subgraph(comfy: ComfyPage, with_student: str) -> None:
+    comfy.page.evaluate("async () => { await app.refreshComboInNodes(); }")
+    pose, render = comfy.add("THA4PoseVector", 300), comfy.add("THA4StudentRender", 800)
+    student = comfy.add("THA4LoadStudent", 300, 800)
+    comfy.set(student, "student", with_student)
+    comfy.connect(pose, 0, render, "poses")
+    comfy.connect(student, 0, render, "student")
+    script = """async (id) => {
+        const { findCharacter } = await import("/extensions/tha4/js/graph.js");
+        const { library } = await import("/extensions/tha4/js/library.js");
+        await library.load(true);
+        app.graph.convertToSubgraph(new Set([app.graph.getNodeById(id)]));
+        const everywhere = [app.graph, ...app.graph.subgraphs.values()].flatMap((graph) => graph.nodes);
+        return findCharacter(everywhere.find((one) => one.type === "THA4PoseVector"));
+    }"""
+    for moved in (pose, student):
+        found = comfy.page.evaluate(script, moved)
+        assert (found["kind"], found["name"], found["found"]) == ("student", with_student, True)
+
+
+def test_settings_say_how_large_and_who(comfy: ComfyPage, with_student: str) -> None:
+    setting = "async ([id, value]) => { await app.extensionManager.setting.set(id, value); }"
+    comfy.page.evaluate(setting, ["THA4.PreviewSize", 96])
+    comfy.page.evaluate(setting, ["THA4.DefaultCharacter", with_student])
+    seen = comfy.page.evaluate(FRAMES, [[0.1, True], [0.2, False]])
+    found = comfy.page.evaluate(FIND, comfy.add("THA4PoseVector"))
+    comfy.page.evaluate(setting, ["THA4.PreviewSize", 256])
+    comfy.page.evaluate(setting, ["THA4.DefaultCharacter", "demo"])
+    assert [one["size"] for one in seen] == [96, 512]
+    assert found == {"kind": "student", "name": with_student, "found": False}

@@ -228,5 +228,5 @@ def undone(comfy: ComfyPage, editor: Editor, keys: str, pose: dict[str, float]) 
             return node && JSON.stringify(values.map((w) => [w.name, w.value])) === pose;
         }""",
         arg=[editor.node, json.dumps(list(pose.items()), separators=(",", ":"))],
-        timeout=10_000,
+        timeout=30_000,
     )

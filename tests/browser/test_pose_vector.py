@@ -216,3 +216,16 @@ def rows(comfy: ComfyPage, editor: Editor) -> list[str]:
         return node.widgets.filter((widget) => node.isWidgetVisible(widget)).map((widget) => widget.name);
     }"""
     return [name for name in comfy.page.evaluate(shown, editor.node) if name in NAMES]
+
+
+def test_without_the_server_the_numbers_remain(comfy: ComfyPage) -> None:
+    comfy.page.route("**/tha4/library", lambda route: route.fulfill(status=500))
+    comfy.page.evaluate(
+        "async () => { await (await import('/extensions/tha4/js/library.js')).library.load(true).catch(() => {}); }"
+    )
+    node = comfy.add("THA4PoseVector", 300, 80)
+    expect(comfy.page.locator(".tha4-editor")).to_contain_text("the server did not say what it can do (500)")
+    comfy.set(node, "head_y", 0.5)
+    assert comfy.prompt()[str(node)]["inputs"] == dict.fromkeys(NAMES, 0) | {"head_y": 0.5}
+    comfy.page.unroute("**/tha4/library")
+    comfy.errors.clear()  # the browser notes the 500

@@ -4,16 +4,17 @@ import { previewRate, previewSize } from "./settings.js";
 
 const FULL = 512;
 const SIZES = [96, 128, 160, 192, 256, 320, 384, 448, 512];
-// Milliseconds between a wish and its picture: above the first the next frame is smaller, below the second larger.
+// Milliseconds between a request and its picture: above the first the next frame is smaller, below the second larger.
 const TOO_LONG = 180;
 const SHORT = 70;
+const PAUSE = 300;
 
 let views = 0;
 const page = Math.random().toString(36).slice(2);
 
 /**
- * `onFrame(bitmap, wish, milliseconds)` gets every picture that comes, as an ImageBitmap that is its to close;
- * `onError(text)` what the server said instead.
+ * `onFrame(bitmap, wish, milliseconds)` gets every picture that comes, as an ImageBitmap that is its to close, and how
+ * long ago it was wished for; `onError(text)` what the server said instead.
  */
 export class Frames {
   constructor(onFrame, onError = () => {}) {
@@ -32,7 +33,8 @@ export class Frames {
    * frames are as small as it takes to keep up with it; at rest the frame is exact and of full size.
    */
   ask(character, pose, moving = false) {
-    this.wish = { character: { kind: character.kind, name: character.name }, pose: [...pose], moving };
+    const { kind, name } = character;
+    this.wish = { character: { kind, name }, pose: [...pose], moving, at: performance.now() };
     // Small frames are worth waiting for; a full one that is out of date is not.
     if (this.flight && !this.flight.moving) this.flight.abort.abort();
     else if (!this.flight) this.#schedule();
@@ -65,10 +67,9 @@ export class Frames {
     this.flight = { moving: wish.moving, abort: new AbortController() };
     try {
       const bitmap = await this.#fetch(wish, this.flight.abort.signal);
-      const took = performance.now() - this.sentAt;
-      if (wish.moving) this.#pace(took);
+      if (wish.moving) this.#pace(performance.now() - this.sentAt);
       if (this.closed) bitmap?.close();
-      else if (bitmap) this.onFrame(bitmap, wish, took);
+      else if (bitmap) this.onFrame(bitmap, wish, performance.now() - wish.at);
     } catch (error) {
       if (error.name !== "AbortError" && !this.closed) this.onError(error.message);
     } finally {
@@ -77,14 +78,23 @@ export class Frames {
     }
   }
 
-  async #fetch({ character, pose, moving }, signal) {
+  async #fetch(wish, signal) {
+    const { character, pose, moving } = wish;
     const size = moving ? Math.min(previewSize(), SIZES[this.step]) : FULL;
     const body = JSON.stringify({ character, pose, size, lossless: !moving, client: this.client });
     const headers = { "Content-Type": "application/json" };
     const answer = await api.fetchApi("/tha4/frame", { method: "POST", headers, body, signal });
     if (answer.status === 204) return null; // a newer one is on its way
+    if (answer.status === 503) return this.#later(wish);
     if (!answer.ok) throw new Error(await complaint(answer));
     return createImageBitmap(await answer.blob());
+  }
+
+  /** Many views ask at once, as where a large workflow opens: ask again soon, unless for something newer. */
+  #later(wish) {
+    this.wish ??= wish;
+    this.sentAt = performance.now() + PAUSE;
+    return null;
   }
 
   #pace(took) {

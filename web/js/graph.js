@@ -1,5 +1,6 @@
 // Which character a node's poses are for: along the links to a render node, and from there back to what it renders.
 import { DEMO, defaultCharacter } from "./settings.js";
+import { words } from "./editor/words.js";
 import { library } from "./library.js";
 
 const POSES = "THA4_POSES";
@@ -16,7 +17,7 @@ export function findCharacter(node) {
   const known = reached.find((character) => character && isKnown(character));
   if (known) return { ...known, found: true, text: known.name };
   const fallback = byName(defaultCharacter());
-  const why = reached.length ? "this graph's character has no student yet" : "no render node is connected";
+  const why = reached.length ? words().noStudent : words().noRender;
   return { ...fallback, found: false, text: `${fallback.name} (${why})` };
 }
 
@@ -111,4 +112,5 @@ export const value = (node, name) => node.widgets?.find((widget) => widget.name 
 export const isLinked = (node, name) => node.inputs?.some((input) => input.name === name && input.link != null) ?? false;
 const known = () => library.now?.characters ?? [RIG];
 const isKnown = ({ kind, name }) => known().some((one) => one.kind === kind && one.name === name);
-const byName = (name) => known().find((one) => one.name === name) ?? RIG;
+// Of two of one name the student: it is faster than the rig.
+const byName = (name) => known().findLast((one) => one.name === name) ?? RIG;

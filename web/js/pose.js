@@ -40,7 +40,8 @@ export function fromText(parameters, text) {
   const given = parsed(text);
   const pose = neutral(parameters);
   if (Array.isArray(given)) {
-    if (given.length !== parameters.length) throw new Error(`A pose has ${parameters.length} numbers, not ${given.length}.`);
+    const count = parameters.length;
+    if (given.length !== count) throw new Error(`A pose has ${count} numbers, not ${given.length}.`);
     parameters.forEach((p, i) => (pose[p.name] = checked(p, given[i])));
     return pose;
   }

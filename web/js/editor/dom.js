@@ -1,6 +1,7 @@
 // Small helpers for elements.
+import { app } from "../../../../scripts/app.js";
 
-/** An element: `h("div.name", {title: "…", onclick: f}, child, "text")`. Properties that an element lacks are attributes. */
+/** An element: `h("div.name", {title: "…", onclick: f}, child, "text")`. What is no property is an attribute. */
 export function h(what, properties = {}, ...children) {
   const [tag, ...classes] = what.split(".");
   const element = document.createElement(tag || "div");
@@ -17,7 +18,8 @@ export function h(what, properties = {}, ...children) {
 export function icon(path) {
   const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
   svg.setAttribute("viewBox", "0 0 16 16");
-  svg.innerHTML = `<path d="${path}" fill="none" stroke="currentColor" stroke-width="1.5" stroke-linecap="round" stroke-linejoin="round"/>`;
+  const look = 'fill="none" stroke="currentColor" stroke-width="1.5" stroke-linecap="round" stroke-linejoin="round"';
+  svg.innerHTML = `<path d="${path}" ${look}/>`;
   return svg;
 }
 
@@ -48,4 +50,13 @@ export function onDrag(element, { start, move, end }) {
     if (event.pointerId === pointer) move(event);
   });
   for (const name of ["pointerup", "pointercancel", "lostpointercapture"]) element.addEventListener(name, finish);
+}
+
+/**
+ * Put a node's element where the one of its predecessor is still shown. Nodes 2.0 keeps what it has mounted for a node's
+ * id while undo makes the node anew; without this the page goes on showing an element whose node is gone.
+ */
+export function takePlace(node, element) {
+  if (element.isConnected || node.graph !== app.canvas?.graph) return;
+  document.querySelector(`[data-node-id="${node.id}"] .${element.classList[0]}`)?.replaceWith(element);
 }

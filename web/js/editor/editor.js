@@ -2,7 +2,7 @@
 import { app } from "../../../../scripts/app.js";
 import { findCharacter } from "../graph.js";
 import { library } from "../library.js";
-import { h, icon } from "./dom.js";
+import { h, icon, takePlace } from "./dom.js";
 import { Pad } from "./pads.js";
 import { PADS } from "./shapes.js";
 import { Presets } from "./presets.js";
@@ -10,7 +10,7 @@ import { Sliders } from "./sliders.js";
 import { Stage } from "./stage.js";
 import { Tools } from "./tools.js";
 import { Values } from "./values.js";
-import { words } from "./words.js";
+import { language, words } from "./words.js";
 
 const BESIDE_PADS = /^mouth_(raised|lowered)_corner|^breathing/;
 const TABS = { brows: ["brows"], eyes: ["eyes"], mouth: ["mouth"], turn: ["gaze", "head", "body"] };
@@ -18,7 +18,7 @@ const LENS = "M11.5 6.75a4.75 4.75 0 1 1-9.5 0 4.75 4.75 0 0 1 9.5 0zM10.5 10.5l
 // How often, in milliseconds, an editor looks for what changed without its doing: inputs, links, the graph's character.
 const WATCH = 200;
 
-// What is open in an editor, by node, so that undo, which makes every node anew, leaves it as it was.
+// What is open in an editor, by workflow and node, so that undo, which makes every node anew, leaves it as it was.
 const remembered = new Map();
 
 export class PoseEditor {
@@ -78,7 +78,7 @@ export class PoseEditor {
     const texts = words();
     const known = library.now;
     this.values = new Values(this.node, known.parameters);
-    this.state = remembered.get(this.node.id) ?? { tab: "pads", linked: true, near: true };
+    this.state = remembered.get(this.#place()) ?? { tab: "pads", linked: true, near: true };
     this.stage = new Stage(this, texts);
     this.tools = new Tools(known, this, (text) => this.stage.say(text), texts);
     this.presets = new Presets(known.expressions, this, language(), texts);
@@ -91,7 +91,7 @@ export class PoseEditor {
 
   #makePanels(parameters, texts) {
     const linked = () => this.state.linked;
-    this.pads = Object.keys(PADS).map((name) => new Pad(name, this, linked, texts.pads[name]));
+    this.pads = Object.keys(PADS).map((name) => new Pad(name, this, linked, texts));
     const sliders = (names) => new Sliders(parameters.filter(names), this, linked);
     const beside = sliders(({ name }) => BESIDE_PADS.test(name));
     const others = Object.entries(TABS).map(([tab, groups]) => [tab, sliders(({ group }) => groups.includes(group))]);
@@ -117,7 +117,7 @@ export class PoseEditor {
   /** Change what is open. */
   #open(changes) {
     this.state = { ...this.state, ...changes };
-    remembered.set(this.node.id, this.state);
+    remembered.set(this.#place(), this.state);
     for (const [tab, panel] of this.panels) panel.hidden = tab !== this.state.tab;
     for (const tab of this.element.querySelectorAll(".tha4-tab")) {
       tab.classList.toggle("tha4-on", tab.dataset.name === this.state.tab);
@@ -130,9 +130,16 @@ export class PoseEditor {
 
   /** See whether anything changed elsewhere. Costs a comparison of 45 numbers. */
   look() {
-    if (!this.timer || !this.element.isConnected || document.hidden || this.values.open || this.values.busy) return;
+    if (!this.timer || document.hidden || this.values.open || this.values.busy) return;
+    takePlace(this.node, this.element);
+    if (!this.element.isConnected) return;
     // Whatever changes the numbers may be about to change them again, as a slider of the node does.
     this.#show(this.numbers !== undefined && this.#numbers().join() !== this.numbers);
+  }
+
+  #place() {
+    const graph = this.node.graph;
+    return `${graph?.rootGraph?.id ?? ""} ${graph?.id ?? ""} ${this.node.id}`;
   }
 
   #numbers() {
@@ -182,6 +189,7 @@ export class PoseEditor {
 
   /** The page leaves undo alone where an input has the focus; a slider has no history of its own. */
   #undo(event) {
+    if (app.ui?.autoQueueEnabled && app.ui.autoQueueMode !== "instant") return; // then it does not
     const tracker = app.extensionManager?.workflow?.activeWorkflow?.changeTracker;
     const key = event.key.toLowerCase();
     const redo = key === "y" || (key === "z" && event.shiftKey);
@@ -207,5 +215,3 @@ export class PoseEditor {
     else if (!window.LiteGraph?.vueNodesMode) app.canvas.processMouseWheel(event);
   }
 }
-
-const language = () => (app.extensionManager?.setting?.get("Comfy.Locale") ?? "en").split("-")[0];

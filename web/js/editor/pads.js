@@ -2,16 +2,25 @@
 import { h, onDrag, place } from "./dom.js";
 import { PADS, fromShare, share } from "./shapes.js";
 
+// What stands at a pad's edges: a word of the page's, or a letter.
+const EDGES = {
+  gaze: {},
+  lids: { top: "wide", "bottom-left": "shut", "bottom-right": "smile" },
+  brows: { left: "worry", right: "anger" },
+  mouth: { "top-left": "u", "top-right": "i", bottom: "a", "bottom-left": "o", "bottom-right": "e" },
+};
 const SIDES = ["right", "left"]; // as they are seen
 
 export class Pad {
-  /** `name` is one of PADS; `linked()` says whether both sides go together; `words` are the texts at its edges. */
+  /** `name` is one of PADS; `linked()` says whether both sides go together; `words` the page's texts. */
   constructor(name, pose, linked, words) {
     Object.assign(this, { pad: PADS[name], pose, linked });
     this.dots = (this.pad.sided ? SIDES : [""]).map((side) => h("div.tha4-dot", { "data-side": side }));
-    const edges = Object.entries(words.edges).map(([edge, text]) => h(`span.tha4-edge.${edge}`, {}, text));
+    const word = ([edge, text]) => h(`span.tha4-edge.${edge}`, {}, words.edges[text] ?? text);
+    const edges = Object.entries(EDGES[name]).map(word);
+    const [shown, title] = words.pads[name];
     this.area = h("div.tha4-pad-area", { tabIndex: 0, "data-pad": name }, ...edges, ...this.dots);
-    this.element = h("div.tha4-pad", { title: words.title }, this.area, h("span.tha4-pad-name", {}, words.name));
+    this.element = h("div.tha4-pad", { title }, this.area, h("span.tha4-pad-name", {}, shown));
     this.#listen();
   }
 
@@ -23,8 +32,12 @@ export class Pad {
       dot.point = { x: point.x ?? dot.point?.x ?? 0, y: point.y };
       dot.style.left = `${(dot.point.x + 1) * 50}%`;
       dot.style.top = `${share(pad, dot.point.y) * 100}%`;
-      dot.hidden = this.linked() && dot.dataset.side === "left";
-      dot.textContent = this.linked() ? "" : (dot.dataset.side[0] ?? "").toUpperCase();
+    }
+    const [first, second] = this.dots.map(({ point }) => `${point.x} ${point.y}`);
+    const together = this.linked() && (second === undefined || first === second);
+    for (const dot of this.dots) {
+      dot.hidden = together && dot !== this.dots[0];
+      dot.textContent = together ? "" : (dot.dataset.side[0] ?? "").toUpperCase();
     }
     const all = this.dots.flatMap((dot) => pad.names.map((name) => this.#sided(name, dot.dataset.side)));
     this.element.classList.toggle("tha4-driven", all.every((name) => pose.isDriven(name)));

@@ -43,7 +43,8 @@ export class Presets {
       held = true;
       this.#apply();
     });
-    for (const event of ["change", "pointerup", "pointercancel", "blur"]) this.strength.addEventListener(event, release);
+    const ends = ["change", "pointerup", "pointercancel", "blur"];
+    for (const event of ends) this.strength.addEventListener(event, release);
     this.strength.addEventListener("pointerdown", (event) => event.stopPropagation());
   }
 

@@ -8,9 +8,9 @@ const SIZE = 512;
 const REACH = 0.28;
 
 /**
- * Where things lie in the frame (in percent of it: left, top, width, height) and what a drag does: a pad's point, or the
- * number that it changes across (to the right is the character's left, where numbers fall), upwards, and, with Shift or
- * the wheel, as a tilt.
+ * Where things lie in the frame (in percent of it: left, top, width, height) and what a drag does: a pad's point, or
+ * the number that it changes across (to the right is the character's left, where numbers fall), upwards, and, with
+ * Shift or the wheel, as a tilt.
  */
 const ZONES = {
   body: { box: [22, 42, 56, 58], across: "body_y", tilt: "body_z" },
@@ -75,10 +75,11 @@ export class Stage {
     this.wheeling = null;
   }
 
-  #draw(bitmap, wish) {
+  #draw(bitmap, wish, took) {
     this.context.clearRect(0, 0, SIZE, SIZE);
     this.context.drawImage(bitmap, 0, 0, SIZE, SIZE);
     this.element.dataset.size = bitmap.width;
+    this.element.dataset.took = took.toFixed(1);
     this.element.dataset.resting = !wish.moving && !this.frames.wish;
     bitmap.close();
   }
@@ -92,7 +93,8 @@ export class Stage {
       start: (event) => {
         if (element.classList.contains("tha4-driven")) return false;
         this.element.focus({ preventScroll: true });
-        from = { ...place(this.frame, event), pose: this.#now(zone), point: zone.pad?.read((one) => this.pose.get(one)) };
+        const point = zone.pad?.read((one) => this.pose.get(one));
+        from = { ...place(this.frame, event), pose: this.#now(zone), point };
         element.classList.add("tha4-held");
         this.pose.begin();
         return true;

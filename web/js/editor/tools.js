@@ -21,9 +21,10 @@ export class Tools {
   /** `pose` is the editor's, `say(text)` tells the user something. */
   constructor(library, pose, say, words) {
     Object.assign(this, { library, pose, say, words });
-    const buttons = Object.keys(ICONS).map((name) =>
-      h("button", { type: "button", title: words[name], "data-tool": name, onclick: () => this.use(name) }, icon(ICONS[name])),
-    );
+    const buttons = Object.entries(ICONS).map(([name, path]) => {
+      const what = { type: "button", title: words[name], "data-tool": name, onclick: () => this.use(name) };
+      return h("button", what, icon(path));
+    });
     this.element = h("div.tha4-tools", {}, ...buttons);
   }
 

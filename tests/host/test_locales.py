@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from tests.host.comfyui import PACK, ComfyUI
+from tha4_core.diagnosis import diagnose
+from tha4_core.motion.groups import GROUPS
 
 LANGUAGES = ("ja", "ko", "zh")
 SCRIPTS = PACK / "web" / "js"
@@ -54,6 +56,29 @@ def test_every_node_input_and_output_is_translated_and_nothing_is_left_over(serv
 def test_settings_are_translated(language: str) -> None:
     ids = set(re.findall(r'"THA4\.(\w+)"', (SCRIPTS / "settings.js").read_text())) - {"Settings"}
     assert {key.removeprefix("THA4_") for key in translation(language, "settings")} == ids
+
+
+def said() -> set[str]:
+    """What the widgets say: texts given to `text`, constants, names of states, parts of the character, findings."""
+    scripts = "\n".join(path.read_text(encoding="utf-8") for path in SCRIPTS.rglob("*.js"))
+    found = set(re.findall(r'\btext\("([^"]+)"', scripts)) | set(re.findall(r'^const HOW = "([^"]+)"', scripts, re.M))
+    found |= set(re.findall(r'button\("\w+", "[^"]+", "([^"]+)"', scripts))
+    states = re.search(r"^const STATES = \{(.*)\}", scripts, re.M)
+    assert states
+    found |= {*re.findall(r'"(\w+)"', states[1]), *GROUPS, "face"}
+    return found | {f"finding.{code}" for code in re.findall(r"`(\w+)`", diagnose.__doc__ or "")}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_what_the_widgets_say_is_translated(language: str) -> None:
+    found = {text for text, translated in translation(language, "main")["tha4"].items() if translated.strip()}
+    assert {"missing": said() - found, "left over": found - said()} == {"missing": set(), "left over": set()}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_translation_keeps_the_places_of_numbers(language: str) -> None:
+    for text, translated in translation(language, "main")["tha4"].items():
+        assert sorted(re.findall(r"\{\w+\}", text)) == sorted(re.findall(r"\{\w+\}", translated)), text
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

@@ -9,6 +9,9 @@ export function text(english, values = {}) {
   return (words[english] ?? english).replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);
 }
 
+/** The text that the translations have for a finding of the server's, which itself speaks English. */
+export const finding = (code, english) => words[`finding.${code}`] ?? english;
+
 app.registerExtension({
   name: "THA4.Text",
   async setup() {

@@ -4,7 +4,7 @@ import { h } from "../editor/dom.js";
 import { Values } from "../editor/values.js";
 import { isLinked, value } from "../graph.js";
 import { leaveWheel } from "../panel.js";
-import { text } from "../text.js";
+import { finding, text } from "../text.js";
 import { onHands } from "./hands.js";
 import { findSource } from "./source.js";
 
@@ -167,7 +167,7 @@ export class FitEditor {
     Object.assign(this, { size, placed: start });
     this.#picture(source);
     const says = findings.map(({ code, text: said }) =>
-      h(code === "size" ? "li.tha4-note" : "li.tha4-warning", { "data-code": code }, said),
+      h(code === "size" ? "li.tha4-note" : "li.tha4-warning", { "data-code": code }, finding(code, said)),
     );
     const whence = this.found?.source?.kind === "run" ? [h("li.tha4-note", {}, text("The picture of the last run."))] : [];
     const fits = findings.every(({ code }) => code === "size");

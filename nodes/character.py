@@ -12,11 +12,11 @@ from ..tha4_core.character import LARGEST_SOURCE, PICTURE_SUFFIXES, Character, o
 from ..tha4_core.demo import demo_character
 from ..tha4_core.diagnosis import diagnose
 from ..tha4_core.errors import PictureError
-from ..tha4_core.fitting import Placement, automatic, centred_square, draw_guides, place, placed_source
+from ..tha4_core.fitting import draw_guides, place, placed_source
 from . import host, types
 from .hub import FROM_HUB, hub_file, hub_inputs
+from .pictures import FITS, FOLDER, fitted, keep
 
-FOLDER = "characters"
 DEMO = "demo"
 FROM_GRAPH = "from the image input"
 
@@ -41,7 +41,7 @@ class LoadCharacter(io.ComfyNode):
                 ),
                 io.Combo.Input(
                     "fit",
-                    options=["auto", "centered square"],
+                    options=list(FITS),
                     tooltip="auto: the centred square, and where that leaves the head outside its box, the head is "
                     "found from the silhouette and moved into it. centered square: never move it.",
                 ),
@@ -94,14 +94,16 @@ class LoadCharacter(io.ComfyNode):
             picture, name = open_picture(path), path.stem
         else:
             picture, name = _picture(file, image, mask)
-        placement = _placement(picture, fit).adjusted(scale, offset_x, offset_y)
+        placement = fitted(picture, fit).adjusted(scale, offset_x, offset_y)
         report = "\n".join(str(finding) for finding in diagnose(picture, placement))
-        host.show_text(report or "The picture fits.", cls.hidden.unique_id)
         placed = place(picture, placement)
         guides = host.to_image(draw_guides(placed))
         source = placed_source(picture, placement, LARGEST_SOURCE)
         character = Character(_pixels(placed), name, None if source is None else _pixels(source))
-        return io.NodeOutput(character, guides, report, ui=ui.PreviewImage(guides, cls=cls))
+        shown = ui.PreviewImage(guides, cls=cls).as_dict()
+        # What comes from other nodes the page cannot know before: it is told where to find it.
+        shown["tha4_picture"] = [keep(picture)] if image is not None else []
+        return io.NodeOutput(character, guides, report, ui=shown)
 
 
 def _picture(file: str, image: Tensor | None, mask: Tensor | None) -> tuple[Image.Image, str]:
@@ -123,7 +125,3 @@ def _picture(file: str, image: Tensor | None, mask: Tensor | None) -> tuple[Imag
 
 def _pixels(picture: Image.Image) -> Tensor:
     return torch.from_numpy(np.asarray(picture).copy())
-
-
-def _placement(picture: Image.Image, fit: str) -> Placement:
-    return automatic(picture) if fit == "auto" else centred_square(*picture.size)

@@ -6,7 +6,8 @@ import json
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from typing import Any
 
 import comfy.model_management as model_management
 import comfy.utils
@@ -29,6 +30,7 @@ ProgressBar = comfy.utils.ProgressBar
 
 _PREVIEW_SIZE = 512
 _INPUT = "input/"
+_MASK_EDITOR = "clipspace"
 _log = logging.getLogger("tha4")
 
 
@@ -76,6 +78,44 @@ def motion_path(subfolder: str, name: str) -> Path:
     if name.startswith(_INPUT):
         return Path(folder_paths.get_input_directory()) / Path(name.removeprefix(_INPUT)).name
     return model_path(subfolder, name)
+
+
+def input_files(suffixes: tuple[str, ...]) -> list[str]:
+    """The files of the input folder whose names end so, and those that the mask editor puts below it."""
+    folder = Path(folder_paths.get_input_directory())
+    paths = (path for part in ("", _MASK_EDITOR) if (folder / part).is_dir() for path in (folder / part).iterdir())
+    return [str(PurePosixPath(*path.relative_to(folder).parts)) for path in paths if _is_file(path, suffixes)]
+
+
+def input_path(name: str) -> Path:
+    """The full path of a file that `input_files` listed."""
+    return Path(folder_paths.get_input_directory()) / name
+
+
+def temporary_files(prefix: str) -> list[str]:
+    """The files of the temporary folder whose names begin so."""
+    folder = Path(folder_paths.get_temp_directory())
+    return [path.name for path in folder.glob(f"{prefix}*")] if folder.is_dir() else []
+
+
+def temporary_path(name: str) -> Path:
+    """The full path of a file of the temporary folder, which is made where it is not there."""
+    folder = Path(folder_paths.get_temp_directory())
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder / name
+
+
+def load_sound(path: Path) -> dict[str, Any]:
+    """A sound file as a ComfyUI AUDIO. Raises OSError and ValueError where it is none."""
+    # Not at the top: with it come the libraries of ffmpeg.
+    from comfy_extras.nodes_audio import load
+
+    waveform, rate = load(str(path))
+    return {"waveform": waveform[None], "sample_rate": rate}
+
+
+def _is_file(path: Path, suffixes: tuple[str, ...]) -> bool:
+    return path.name.lower().endswith(suffixes) and path.is_file()
 
 
 def new_output_path(prefix: str, suffix: str, size: tuple[int, int] = (0, 0)) -> Path:

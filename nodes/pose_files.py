@@ -10,7 +10,7 @@ from typing import Any
 from comfy_api.latest import io, ui
 from torch import Tensor
 
-from ..tha4_core.errors import MotionError
+from ..tha4_core import demo
 from ..tha4_core.motion import arithmetic, face_tracker, files, plot, smoothing, tracked, tracking_files, vmd
 from ..tha4_core.motion.face_tracker import MODEL_FILE
 from ..tha4_core.motion.tracked import BLINK, BROW_DOWN, TrackedSettings
@@ -20,25 +20,25 @@ from . import host, types
 FOLDER = "motions"
 POSE_SUFFIXES = (".json", ".csv", ".npz", ".vmd")
 RECORDING_SUFFIXES = (".json", ".csv", ".txt", ".log", ".jsonl")
-NO_FILE = "(put a file into models/tha4/motions or the input folder)"
+DEMOS = {"demo motion": demo.MOTION, "demo recording": demo.RECORDING}
+DEMO_MOTION, DEMO_RECORDING = DEMOS
 
 # ComfyUI folds these inputs away; before it could, it had no such argument.
 _ADVANCED: dict[str, Any] = {"advanced": True} if "advanced" in signature(io.Float.Input.__init__).parameters else {}
 
 
-def _file_input(suffixes: tuple[str, ...], tooltip: str) -> io.Combo.Input:
-    options = host.motion_files(FOLDER, suffixes) or [NO_FILE]
-    return io.Combo.Input("file", options=options, tooltip=f"{tooltip} In models/tha4/motions, or the input folder.")
+def _file_input(demo_name: str, suffixes: tuple[str, ...], what: str) -> io.Combo.Input:
+    options = [demo_name, *host.motion_files(FOLDER, suffixes)]
+    where = f'"{demo_name}", or a file in models/tha4/motions or the input folder.'
+    return io.Combo.Input("file", options=options, tooltip=f"{what}: {where}")
 
 
 def _changed(file: str) -> float:
-    return 0.0 if file == NO_FILE else host.motion_path(FOLDER, file).stat().st_mtime
+    return _path(file).stat().st_mtime
 
 
 def _path(file: str) -> Path:
-    if file == NO_FILE:
-        raise MotionError(f"There is no file to read yet {NO_FILE}.")
-    return host.motion_path(FOLDER, file)
+    return DEMOS[file] if file in DEMOS else host.motion_path(FOLDER, file)
 
 
 class LoadPoses(io.ComfyNode):
@@ -53,7 +53,7 @@ class LoadPoses(io.ComfyNode):
             description="A motion from a file: what Save Poses wrote (.json, .csv, .npz), or a MikuMikuDance motion "
             "(.vmd), whose facial morphs and turns of head and body become poses.",
             inputs=[
-                _file_input(POSE_SUFFIXES, "The motion."),
+                _file_input(DEMO_MOTION, POSE_SUFFIXES, "The motion"),
                 io.Float.Input(
                     "fps", default=0.0, min=0.0, max=240.0, step=1.0, tooltip="Another frame rate; 0: the file's own."
                 ),
@@ -167,7 +167,7 @@ class TrackedFace(io.ComfyNode):
             description="A recording of a real face as poses: iFacialMocap logs (versions 1 and 2), Live Link Face "
             "CSV, MediaPipe face-landmarker JSON (blend shapes and matrix).",
             inputs=[
-                _file_input(RECORDING_SUFFIXES, "The recording."),
+                _file_input(DEMO_RECORDING, RECORDING_SUFFIXES, "The recording"),
                 io.Float.Input(
                     "fps", default=30.0, min=1.0, max=240.0, step=1.0, tooltip="Uneven times are brought to this rate."
                 ),

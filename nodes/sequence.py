@@ -9,6 +9,7 @@ from ..tha4_core.motion.script import __doc__ as script_help
 from ..tha4_core.motion.script import render
 from ..tha4_core.pose import Poses
 from . import host, types
+from .ran import remember
 
 EXPRESSION_FOLDER = "expressions"
 
@@ -97,5 +98,5 @@ def motion_outputs() -> list[io.Output]:
 
 
 def motion_result(poses: Poses) -> io.NodeOutput:
-    """What such a node gives."""
-    return io.NodeOutput(poses, poses.fps, len(poses))
+    """What such a node gives, and the mark by which its player finds it."""
+    return io.NodeOutput(poses, poses.fps, len(poses), ui={"tha4_motion": [remember(poses)]})

@@ -43,7 +43,9 @@ def web_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ComfyUI]:
     settings = base / "user" / "default" / "comfy.settings.json"
     settings.parent.mkdir(parents=True)
     settings.write_text(json.dumps(SETTINGS))
-    with running(COMFYUI, base) as server:
+    events = Path(__file__).with_name("events_pack")
+    (base / "custom_nodes" / events.name).symlink_to(events)
+    with running(COMFYUI, base, arguments=("--whitelist-custom-nodes", "tha4", events.name)) as server:
         yield server
 
 

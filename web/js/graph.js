@@ -86,7 +86,7 @@ function studentName(node) {
 }
 
 /** The node that an input's link comes from, through nodes that only pass it on. */
-function origin(node, inputName) {
+export function origin(node, inputName) {
   let slot = node.inputs?.findIndex((input) => input.name === inputName) ?? -1;
   for (let hops = 0; hops < 100 && node && slot >= 0; hops += 1) {
     const link = linkOf(node.graph, node.inputs[slot]?.link);
@@ -107,9 +107,9 @@ function origin(node, inputName) {
   return null;
 }
 
-const linkOf = (graph, id) => (id == null ? null : (graph?.links?.get?.(id) ?? graph?.links?.[id] ?? null));
-const value = (node, name) => node.widgets?.find((widget) => widget.name === name)?.value ?? "";
-const isLinked = (node, name) => node.inputs?.some((input) => input.name === name && input.link != null) ?? false;
+export const linkOf = (graph, id) => (id == null ? null : (graph?.links?.get?.(id) ?? graph?.links?.[id] ?? null));
+export const value = (node, name) => node.widgets?.find((widget) => widget.name === name)?.value ?? "";
+export const isLinked = (node, name) => node.inputs?.some((input) => input.name === name && input.link != null) ?? false;
 const known = () => library.now?.characters ?? [RIG];
 const isKnown = ({ kind, name }) => known().some((one) => one.kind === kind && one.name === name);
 // Of two of one name the student: it is faster than the rig.

@@ -1,0 +1,92 @@
+"""The translations: complete, none left over, and read by ComfyUI. English is what the schemas say themselves."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+
+from tests.host.comfyui import PACK, ComfyUI
+from tha4_core.diagnosis import diagnose
+from tha4_core.motion.groups import GROUPS
+
+LANGUAGES = ("ja", "ko", "zh")
+SCRIPTS = PACK / "web" / "js"
+
+
+def translation(language: str, name: str) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads((PACK / "locales" / language / f"{name}.json").read_text(encoding="utf-8"))
+    return content
+
+
+def texts(content: object, path: str = "") -> dict[str, str]:
+    """Every text of nested objects by its place, such as `THA4LoadStudent.inputs.student.name`."""
+    if isinstance(content, dict):
+        return {k: v for key, value in content.items() for k, v in texts(value, f"{path}.{key}").items()}
+    return {path.removeprefix("."): str(content)}
+
+
+def expected(info: dict[str, Any]) -> set[str]:
+    """The places where texts of one node's schema have their translations."""
+    places = {"display_name", "description"}
+    for group in ("required", "optional"):
+        for name in info["input"].get(group, {}):
+            places |= {f"inputs.{name}.name", f"inputs.{name}.tooltip"}
+    tooltips = info.get("output_tooltips") or [None] * len(info["output_name"])
+    for index, tooltip in enumerate(tooltips):
+        places |= {f"outputs.{index}.name", *([f"outputs.{index}.tooltip"] if tooltip else [])}
+    return places
+
+
+def test_there_are_these_languages() -> None:
+    assert sorted(path.name for path in (PACK / "locales").iterdir()) == sorted(LANGUAGES)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_node_input_and_output_is_translated_and_nothing_is_left_over(server: ComfyUI, language: str) -> None:
+    ours = {name: info for name, info in server.get("/object_info").items() if name.startswith("THA4")}
+    wanted = {f"{name}.{place}" for name, info in ours.items() for place in expected(info)}
+    found = {place for place, text in texts(translation(language, "nodeDefs")).items() if text.strip()}
+    assert {"missing": sorted(wanted - found), "left over": sorted(found - wanted)} == {"missing": [], "left over": []}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_settings_are_translated(language: str) -> None:
+    ids = set(re.findall(r'"THA4\.(\w+)"', (SCRIPTS / "settings.js").read_text())) - {"Settings"}
+    assert {key.removeprefix("THA4_") for key in translation(language, "settings")} == ids
+
+
+def said() -> set[str]:
+    """What the widgets say: texts given to `text`, constants, names of states, parts of the character, findings."""
+    scripts = "\n".join(path.read_text(encoding="utf-8") for path in SCRIPTS.rglob("*.js"))
+    found = set(re.findall(r'\btext\("([^"]+)"', scripts)) | set(re.findall(r'^const HOW = "([^"]+)"', scripts, re.M))
+    found |= set(re.findall(r'button\("\w+", "[^"]+", "([^"]+)"', scripts))
+    states = re.search(r"^const STATES = \{(.*)\}", scripts, re.M)
+    assert states
+    found |= {*re.findall(r'"(\w+)"', states[1]), *GROUPS, "face"}
+    return found | {f"finding.{code}" for code in re.findall(r"`(\w+)`", diagnose.__doc__ or "")}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_what_the_widgets_say_is_translated(language: str) -> None:
+    found = {text for text, translated in translation(language, "main")["tha4"].items() if translated.strip()}
+    assert {"missing": said() - found, "left over": found - said()} == {"missing": set(), "left over": set()}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_translation_keeps_the_places_of_numbers(language: str) -> None:
+    for text, translated in translation(language, "main")["tha4"].items():
+        assert sorted(re.findall(r"\{\w+\}", text)) == sorted(re.findall(r"\{\w+\}", translated)), text
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_no_text_has_what_the_page_reads_as_a_command(language: str) -> None:
+    """The page's message format gives these characters a meaning, and shows nothing where they make no sense."""
+    for name in ("nodeDefs", "settings"):
+        assert [text for text in texts(translation(language, name)).values() if re.search(r"[{}@|]", text)] == []
+
+
+def test_comfyui_reads_them(server: ComfyUI) -> None:
+    assert server.get("/i18n")["ja"]["nodeDefs"]["THA4PoseVector"] == translation("ja", "nodeDefs")["THA4PoseVector"]

@@ -1,0 +1,271 @@
+"""What the fit editor and the players ask the server: motions and pictures before anything is queued."""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+import urllib.error
+import urllib.request
+import wave
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.host.comfyui import ComfyUI
+from tests.host.test_graphs import NOD, node, pose_vector, sequence
+from tha4_core.character import Character
+from tha4_core.demo import demo_character
+from tha4_core.motion import idle, script
+from tha4_core.pose import NAMES, Poses
+
+IDLE = {
+    "seed": 3,
+    "seconds": 1.0,
+    "fps": 8.0,
+    "loop": False,
+    "breathing_period": 4.0,
+    **dict.fromkeys(("blink", "breathing", "gaze", "sway", "expression"), 1.0),
+}
+SPEECH = {
+    "strength": 1.0,
+    "attack": 0.04,
+    "release": 0.08,
+    "silence": -60.0,
+    "blend": 1.5,
+    "head": 0.3,
+    "brows": 0.3,
+}
+PLACED = {"fit": "auto", "scale": 1, "offset_x": 0, "offset_y": 0}
+DEMO = {"source": {"kind": "demo"}, **PLACED}
+
+
+def ask(server: ComfyUI, path: str, content: object, **headers: str) -> tuple[int, bytes]:
+    body = content if isinstance(content, bytes) else json.dumps(content).encode()
+    request = urllib.request.Request(
+        f"{server.address}/tha4/{path}", body, {"Content-Type": "application/json", **headers}
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return answer.status, answer.read()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read()
+
+
+def motion(server: ComfyUI, graph: dict[str, Any], of: str = "1") -> Poses:
+    return unpacked(answer(server, graph, of))
+
+
+def answer(server: ComfyUI, graph: dict[str, Any], of: str = "1") -> dict[str, Any]:
+    status, body = ask(server, "poses", {"graph": graph, "node": of})
+    assert status == 200, body
+    found: dict[str, Any] = json.loads(body)
+    return found
+
+
+def unpacked(answer: dict[str, Any]) -> Poses:
+    values = np.zeros((answer["frames"], len(NAMES)), np.float32)
+    for name, curve in answer["curves"].items():
+        values[:, NAMES.index(name)] = np.array(curve) / 1000
+    return Poses(values, answer["fps"])
+
+
+def refusal(answer: tuple[int, bytes]) -> tuple[int, str]:
+    return answer[0], json.loads(answer[1])["error"]
+
+
+def equal(a: Poses, b: Poses) -> bool:
+    return (
+        a.fps == b.fps and len(a) == len(b) and float((a.values - b.values).abs().max()) <= 0.0011
+    )  # thousandths, twice
+
+
+def test_the_motion_of_a_script_is_what_the_node_makes(server: ComfyUI) -> None:
+    assert equal(motion(server, {"1": sequence(NOD, 24.0)}), script.render(NOD, 24.0))
+
+
+def test_nodes_before_a_node_are_executed_too(server: ComfyUI) -> None:
+    graph = {
+        "1": node("THA4IdleMotion", **IDLE, poses=["2", 0]),
+        "2": node("THA4PoseSequence", script="0 neutral\n1 key 1", fps=8.0, length=0.0, loop=False, keys=["7:3", 0]),
+        "7:3": pose_vector(head_y=0.5),
+    }
+    found = motion(server, graph)
+    assert found.values[-1, NAMES.index("head_y")] > 0.3
+    how = idle.IdleSettings(**{name: IDLE[name] for name in ("blink", "breathing", "gaze", "sway", "expression")})
+    assert equal(found, idle.over(motion(server, graph, "2"), 3, how, False))
+
+
+def test_speech_is_heard_from_written_timings_and_from_an_input_file(server: ComfyUI, base: Path) -> None:
+    assert len(motion(server, {"1": node("THA4LipSync", **SPEECH, fps=10.0, timings="0 sil\n0.5 a\n1 sil")})) > 9
+    with wave.open(str(base / "input" / "tone.wav"), "wb") as file:
+        file.setparams((1, 2, 16000, 0, "NONE", ""))
+        tone = np.sin(np.arange(32000) * 2 * math.pi * 220 / 16000)
+        file.writeframes((tone * 20000).astype("<i2").tobytes())
+    graph = {
+        "1": node("THA4LipSync", **SPEECH, fps=10.0, timings="", audio=["2", 0]),
+        "2": node("LoadAudio", audio="tone.wav"),
+    }
+    assert len(motion(server, graph)) == 20
+
+
+def test_a_wrong_line_is_told(server: ComfyUI) -> None:
+    assert answer(server, {"1": sequence("0 neutral\n1 fly", 8.0)})["problem"].startswith("Line 2")
+
+
+def test_what_only_a_run_can_tell_comes_after_the_run(server: ComfyUI) -> None:
+    graph = {
+        "1": node("THA4LipSync", **SPEECH, fps=10.0, timings="", audio=["2", 0]),
+        "2": node("EmptyAudio", duration=1.0, sample_rate=16000, channels=1),
+        "3": node("THA4SavePoses", poses=["1", 0], filename_prefix="spoken", format="json"),
+    }
+    assert answer(server, graph) == {"problem": "audio is known once the graph has run.", "after_run": True}
+    mark = server.queue(graph).outputs("1")["tha4_motion"][0]
+    status, body = ask(server, "poses", {"ran": mark})
+    assert status == 200
+    assert len(unpacked(json.loads(body))) == 10
+    assert ask(server, "poses", {"ran": "0" * 16})[0] == 404
+
+
+LISTENING = node("THA4LipSync", **SPEECH, fps=9.0, timings="", audio=["2", 0])
+
+
+@pytest.mark.parametrize(
+    ("graph", "says"),
+    [
+        ({"1": node("THA4SavePoses")}, "known once the graph has run"),
+        ({"1": node("THA4PoseSequence")}, "script is not connected"),
+        ({"1": sequence(NOD, 1e9)}, "fps = 1e"),
+        ({"1": sequence("0 neutral\n80000 smile", 24.0)}, "1,920,000 frames"),
+        ({"1": node("THA4IdleMotion", **(IDLE | {"seconds": 86400.0, "fps": 24.0}))}, "2,073,600 frames"),
+        ({"1": node("THA4IdleMotion", **(IDLE | {"seed": 1.5e300}))}, "outside"),
+        ({"1": node("THA4IdleMotion", **(IDLE | {"loop": 1}))}, "loop must be true or false"),
+        ({"1": node("THA4LoadPoses", file="../../secret.json", fps=0.0, turn=1.0)}, "there is no"),
+        ({"1": LISTENING, "2": node("LoadAudio", audio="../../etc/passwd")}, "There is no sound"),
+    ],
+)
+def test_what_is_wrong_with_a_node_is_told(server: ComfyUI, graph: dict[str, Any], says: str) -> None:
+    assert says in answer(server, graph)["problem"]
+
+
+@pytest.mark.parametrize(
+    "graph",
+    [
+        {},
+        {"1": 5},
+        {"1": {"class_type": "THA4PoseSequence", "inputs": 3}},
+        {"1": node("THA4IdleMotion", **(IDLE | {"poses": ["1", 0]}))},
+        {"1": node("THA4IdleMotion", **(IDLE | {"poses": [1, 2, 3]}))},
+        {"1": LISTENING, "2": node("LoadAudio")},
+    ],
+)
+def test_what_is_no_graph_is_refused(server: ComfyUI, graph: dict[str, Any]) -> None:
+    assert refusal(ask(server, "poses", {"graph": graph, "node": "1"}))[0] == 400
+
+
+def look(server: ComfyUI, **changes: Any) -> dict[str, Any]:
+    status, body = ask(server, "fit", DEMO | changes)
+    assert status == 200, body
+    found: dict[str, Any] = json.loads(body)
+    return found
+
+
+def test_the_demo_character_fits_until_it_is_moved(server: ComfyUI) -> None:
+    assert look(server) == {"size": [512, 512], "start": {"scale": 1.0, "x": 0.0, "y": 0.0}, "findings": []}
+    moved = look(server, offset_x=100)["findings"]
+    assert [finding["code"] for finding in moved] == ["head_unclear"]
+    assert "columns 192 to 319" in moved[0]["text"]
+
+
+def test_pictures_of_the_input_folder_are_fitted_with_and_without_their_mask(server: ComfyUI, base: Path) -> None:
+    folder = base / "input" / "clipspace"
+    folder.mkdir(exist_ok=True)
+    picture = Image.fromarray(demo_character().picture.numpy()).resize((1024, 1024))
+    picture.save(folder / "painted.png")
+    source = {"kind": "input", "name": "clipspace/painted.png"}
+    found = look(server, source=source)
+    assert found["size"] == [1024, 1024]
+    assert found["start"]["scale"] == 0.5
+    assert [finding["code"] for finding in found["findings"]] == ["size"]
+    assert "no_alpha" in [f["code"] for f in look(server, source={**source, "opaque": True})["findings"]]
+
+
+def test_a_picture_from_other_nodes_is_kept_by_the_run(server: ComfyUI) -> None:
+    graph = {
+        "1": node("LoadImage", image="lambda_00.png"),
+        "2": node(
+            "THA4LoadCharacter", file="demo", **PLACED, repo_id="", file_name="", revision="main",
+            image=["1", 0], mask=["1", 1],
+        ),
+        "3": node("PreviewAny", source=["2", 2]),
+    }  # fmt: skip
+    name = server.queue(graph).outputs("2")["tha4_picture"][0]
+    source = {"kind": "run", "name": name}
+    assert look(server, source=source)["findings"] == []
+    status, body = ask(server, "picture", {"source": source})
+    assert status == 200
+    assert body[8:12] == b"WEBP"
+
+
+def test_the_picture_is_the_characters(server: ComfyUI, tmp_path: Path) -> None:
+    status, body = ask(server, "picture", {"source": {"kind": "demo"}})
+    assert status == 200
+    (tmp_path / "demo.webp").write_bytes(body)
+    shown = Character.load(tmp_path / "demo.webp").picture.int()
+    seen = demo_character().picture.int()
+    assert (shown - seen)[..., 3].abs().float().mean() < 1
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"source": "demo"},
+        {"source": {"kind": "url", "name": "x"}},
+        {"source": {"kind": "input", "name": ["x"]}},
+        {"fit": "stretch"},
+        {"scale": 0},
+        {"scale": "NaN"},
+        {"offset_x": 1e300},
+        {"offset_y": True},
+    ],
+)
+def test_bad_requests_for_a_fit_are_refused(server: ComfyUI, changes: dict[str, Any]) -> None:
+    assert refusal(ask(server, "fit", DEMO | changes))[0] == 400
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [("file", "../../../etc/passwd"), ("input", "/etc/passwd"), ("run", "tha4_source_../x.png"), ("input", "..")],
+)
+def test_no_picture_outside_the_folders_is_given(server: ComfyUI, kind: str, name: str) -> None:
+    source = {"kind": kind, "name": name}
+    assert "There is no picture" in look(server, source=source)["problem"]
+    assert refusal(ask(server, "picture", {"source": source}))[0] == 422
+
+
+@pytest.mark.parametrize("path", ["fit", "picture", "poses"])
+def test_other_sites_are_refused(server: ComfyUI, path: str) -> None:
+    assert ask(server, path, DEMO, Origin="https://elsewhere.example")[0] == 403
+    assert ask(server, path, DEMO, **{"Sec-Fetch-Site": "cross-site"})[0] == 403
+
+
+def test_whatever_comes_the_answer_is_no_fault_of_the_server(server: ComfyUI) -> None:
+    chance = random.Random(7)
+    odd: list[Any] = [
+        *(None, True, -1, 0, 1e308, float("nan"), 2**70, "", "demo", "../x", "\x00", "a" * 5000),
+        *([], {}, [["1", 0]], {"kind": "demo"}, {"kind": "file", "name": "\u202e"}, ["1", 0], [None, None]),
+    ]
+    graph = json.dumps({"graph": {"1": node("THA4IdleMotion", **IDLE), "2": sequence(NOD, 8.0)}, "node": "1"})
+    for _ in range(400):
+        path = chance.choice(("fit", "picture", "poses"))
+        content = json.loads(graph if path == "poses" else json.dumps(DEMO))
+        inner = content["graph"] if path == "poses" else content["source"]
+        place = chance.choice(
+            (content, inner, *(entry["inputs"] for entry in inner.values() if isinstance(entry, dict)))
+        )
+        place[chance.choice([*place, "client", "ran"])] = chance.choice(odd)
+        status, body = ask(server, path, content)
+        assert status < 500, (path, content, body)

@@ -1,0 +1,15 @@
+// Puts a monitor on every Distill Student.
+import { api } from "../../../scripts/api.js";
+import { app } from "../../../scripts/app.js";
+import { listen } from "./monitor/history.js";
+import { Monitor } from "./monitor/monitor.js";
+import { addPanel } from "./panel.js";
+
+app.registerExtension({
+  name: "THA4.Monitor",
+  setup: () => listen(api),
+  nodeCreated(node) {
+    if (node.comfyClass !== "THA4DistillStudent" || !node.addDOMWidget) return;
+    addPanel(node, "tha4_monitor", new Monitor(node), [340, 260], [420, 400]);
+  },
+});

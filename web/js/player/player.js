@@ -1,0 +1,200 @@
+// The player of one node that makes a motion: its character in it, and its curves, before anything is queued.
+import { h, onDrag, place } from "../editor/dom.js";
+import { Frames } from "../frame.js";
+import { findCharacter } from "../graph.js";
+import { library } from "../library.js";
+import { leaveWheel } from "../panel.js";
+import { text } from "../text.js";
+import { bands, drawCurves } from "./curves.js";
+import { Motion } from "./motion.js";
+
+const SIZE = 512;
+const WATCH = 250; // milliseconds between looks at what changed
+const [PLAY, PAUSE] = ["▶", "❚❚"];
+// What a person set in a player, by node, so that undo, which makes every node anew, leaves it as it was.
+const remembered = new Map();
+
+export class Player {
+  constructor(node) {
+    this.node = node;
+    this.state = { frame: 0, looping: true };
+    this.canvas = h("canvas", { width: SIZE, height: SIZE });
+    this.caption = h("div.tha4-player-caption");
+    this.problem = h("div.tha4-player-problem", { role: "status", hidden: true });
+    this.stage = h("div.tha4-player-stage", {}, this.canvas, this.caption, this.problem);
+    this.curves = h("canvas.tha4-player-curves", { tabIndex: 0, title: text(HOW) });
+    this.play = h("button", { type: "button", "data-name": "play", title: text("Play (Space)"), onclick: () => this.#toggle() }, PLAY);
+    this.loop = h("button", { type: "button", "data-name": "loop", title: text("Again and again"), onclick: () => this.#set({ looping: !this.state.looping }) }, "↻");
+    this.time = h("span.tha4-player-time");
+    const bar = h("div.tha4-player-bar", {}, this.play, this.loop, this.time);
+    this.element = h("div.tha4-panel.tha4-player", { "data-capture-wheel": "true" }, this.stage, this.curves, bar);
+    this.#listen();
+  }
+
+  async start() {
+    if (this.timer) return;
+    Object.assign(this.state, remembered.get(this.node.id));
+    this.frames = new Frames((...drawn) => this.#draw(...drawn), (why) => this.#complain(why));
+    this.motion = new Motion(this.node, (found) => this.#take(found), (why) => this.#miss(why));
+    this.motion.made(this.mark);
+    this.timer = setInterval(() => this.#watch(), WATCH);
+    this.sized = new ResizeObserver(() => this.#drawCurves());
+    this.sized.observe(this.curves);
+    await library.load().catch((error) => this.#complain(error.message));
+    this.#watch();
+  }
+
+  stop() {
+    this.#pause();
+    clearInterval(this.timer);
+    this.timer = null;
+    this.frames?.close();
+    this.motion?.close();
+    this.sized?.disconnect();
+    Object.assign(this, { found: null, shown: null });
+  }
+
+  /** The node has run. */
+  ran(output) {
+    this.mark = output?.tha4_motion?.[0];
+    this.motion?.made(this.mark);
+  }
+
+  #listen() {
+    let playing = false;
+    onDrag(this.curves, {
+      start: (event) => {
+        if (!this.found) return false;
+        this.curves.focus({ preventScroll: true });
+        playing = Boolean(this.playing);
+        this.#pause();
+        this.#scrub(event, true);
+        return true;
+      },
+      move: (event) => this.#scrub(event, true),
+      end: () => {
+        if (playing) this.#start();
+        else this.#show(this.state.frame, false);
+      },
+    });
+    this.element.addEventListener("keydown", (event) => this.#key(event));
+    this.element.addEventListener("wheel", leaveWheel, { passive: true });
+  }
+
+  #scrub(event, moving) {
+    const x = Math.min(1, Math.max(0, place(this.curves, event).x));
+    this.#show(Math.round(x * (this.found.frames - 1)), moving);
+  }
+
+  #key(event) {
+    const step = { ArrowLeft: -1, ArrowRight: 1, Home: -Infinity, End: Infinity }[event.key];
+    if (event.ctrlKey || event.metaKey || event.altKey || !this.found || (!step && event.key !== " ")) return;
+    event.preventDefault();
+    event.stopPropagation();
+    if (event.key === " ") return this.#toggle();
+    this.#pause();
+    this.#show(Math.min(this.found.frames - 1, Math.max(0, this.state.frame + step)), false);
+  }
+
+  #watch() {
+    if (!this.timer || !this.element.isConnected || document.hidden) return;
+    this.motion.watch().catch((error) => this.#complain(error.message));
+    const character = findCharacter(this.node);
+    this.caption.textContent = [character.text, this.found?.note].filter(Boolean).join(" · ");
+    const known = JSON.stringify(character);
+    if (this.character && known !== this.character) this.shown = null;
+    this.character = known;
+    if (this.found && !this.playing && !this.shown) this.#show(this.state.frame, false);
+  }
+
+  #take(found) {
+    Object.assign(this, { found, shown: null });
+    this.bands = bands(found, library.now?.parameters ?? []);
+    for (const band of this.bands) band.label = text(band.group);
+    this.problem.hidden = true;
+    this.element.dataset.frames = found.frames;
+    if (!this.playing) this.#show(Math.min(this.state.frame, found.frames - 1), false);
+  }
+
+  #miss(why) {
+    this.#pause();
+    Object.assign(this, { found: null, shown: null });
+    delete this.element.dataset.frames;
+    this.#complain(why);
+    this.curves.getContext("2d").clearRect(0, 0, this.curves.width, this.curves.height);
+    this.time.textContent = "";
+  }
+
+  #complain(why) {
+    Object.assign(this.problem, { textContent: why, hidden: false });
+  }
+
+  #set(changes) {
+    Object.assign(this.state, changes);
+    remembered.set(this.node.id, { ...this.state });
+    this.loop.classList.toggle("tha4-on", this.state.looping);
+  }
+
+  #toggle() {
+    if (this.playing) this.#pause(true);
+    else if (this.found) this.#start();
+  }
+
+  #start() {
+    const { frames, fps } = this.found;
+    const from = this.state.frame >= frames - 1 ? 0 : this.state.frame;
+    const began = performance.now() - (from / fps) * 1000;
+    this.play.textContent = PAUSE;
+    const tick = (now) => {
+      if (!this.found) return this.#pause();
+      const frame = Math.floor(((now - began) / 1000) * this.found.fps);
+      if (frame >= this.found.frames && !this.state.looping) return this.#end();
+      this.#show(Math.max(0, frame % this.found.frames), true);
+      this.playing = requestAnimationFrame(tick);
+    };
+    this.playing = requestAnimationFrame(tick);
+  }
+
+  #end() {
+    this.#show(this.found.frames - 1, true);
+    this.#pause(true);
+  }
+
+  #pause(atRest = false) {
+    cancelAnimationFrame(this.playing);
+    const was = this.playing;
+    this.playing = null;
+    this.play.textContent = PLAY;
+    if (was && atRest && this.found) this.#show(this.state.frame, false);
+  }
+
+  /** Show a frame: small and soon while something is `moving`, exact at rest. */
+  #show(frame, moving) {
+    if (!this.timer) return;
+    const wish = `${frame} ${moving}`;
+    if (wish === this.shown) return;
+    this.shown = wish;
+    this.#set({ frame });
+    const { fps, frames, curves } = this.found;
+    const pose = (library.now?.parameters ?? []).map(({ name }) => (curves[name]?.[frame] ?? 0) / 1000);
+    this.element.dataset.resting = "false";
+    if (pose.length) this.frames.ask(findCharacter(this.node), pose, moving);
+    this.time.textContent = `${(frame / fps).toFixed(2)} s   ${frame + 1} / ${frames}   ${+fps.toFixed(2)} fps`;
+    this.#drawCurves();
+  }
+
+  #drawCurves() {
+    if (this.found) drawCurves(this.curves, this.found, this.bands, this.state.frame);
+  }
+
+  #draw(bitmap, wish) {
+    const context = this.canvas.getContext("2d");
+    context.clearRect(0, 0, SIZE, SIZE);
+    context.drawImage(bitmap, 0, 0, SIZE, SIZE);
+    bitmap.close();
+    this.drawn = (this.drawn ?? 0) + 1;
+    Object.assign(this.element.dataset, { drawn: this.drawn, resting: !wish.moving && !this.frames.wish });
+  }
+}
+
+const HOW = "Drag to go to a moment; the arrow keys go frame by frame.";

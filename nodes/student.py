@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 from comfy_api.latest import io
 from torch import Tensor
 
+from ..tha4_core.demo import DEMO_STUDENT
 from ..tha4_core.image import SIZE
 from ..tha4_core.pose import Poses
 from ..tha4_core.published import DESCRIPTION
@@ -19,6 +20,8 @@ from .render import audio_input, background_inputs, image_outputs, images_if_use
 from .video import Audio, ShotVideo
 
 FOLDER = "students"
+DEMO = "demo"
+"""The student that comes with the pack; one of that name in models/tha4/students stands before it."""
 _TENSORFLOW_JS = "face_morpher.json"
 _SUFFIXES = (".safetensors", DESCRIPTION, _TENSORFLOW_JS)
 # Bytes that 512 x 512 takes on a GPU, where a tile is a whole picture; poses follow one another and add only frames.
@@ -27,14 +30,20 @@ _POSES_AT_ONCE = 16
 
 
 def students() -> dict[str, str]:
-    """The students in models/tha4/students: the name shown (a folder's, or a file's) -> the file that opens it."""
+    """The students in models/tha4/students: the name shown (a folder's, or a file's) -> the file that opens it.
+
+    The demo's, which comes with the pack, has no file there: "".
+    """
     files = host.model_files(FOLDER, _SUFFIXES)
-    return {_shown(file): file for file in reversed(files)}
+    return {DEMO: ""} | {_shown(file): file for file in reversed(files)}
 
 
 def student_path(name: str) -> Path:
     """The file or folder that opens a student of `students()`. Raises KeyError for another name."""
-    path = host.model_path(FOLDER, students()[name])
+    file = students()[name]
+    if not file:
+        return DEMO_STUDENT
+    path = host.model_path(FOLDER, file)
     return path.parent if path.name == _TENSORFLOW_JS else path
 
 
@@ -43,6 +52,10 @@ def student_time(path: Path) -> float:
     folder = path if path.is_dir() else path.parent
     files = [path] if path.suffix == ".safetensors" else folder.iterdir()
     return max(file.stat().st_mtime for file in files)
+
+
+def _demo_first(name: str) -> tuple[bool, str]:
+    return name != DEMO, name.casefold()
 
 
 def _shown(file: str) -> str:
@@ -59,13 +72,14 @@ class LoadStudent(io.ComfyNode):
             node_id="THA4LoadStudent",
             display_name="Load Student",
             category=types.CATEGORY,
-            description="A distilled character from models/tha4/students: a .safetensors of this pack, a published "
-            "folder (character_model.yaml), or a folder of the web demo (face_morpher.json).",
+            description="A distilled character: the demo's, or one of models/tha4/students: a .safetensors of this "
+            "pack, a published folder (character_model.yaml), or a folder of the web demo (face_morpher.json).",
             inputs=[
                 io.Combo.Input(
                     "student",
-                    options=[*sorted(students(), key=str.casefold), FROM_HUB],
-                    tooltip=f'A file or folder of models/tha4/students, or "{FROM_HUB}": see repo_id and file_name.',
+                    options=[*sorted(students(), key=_demo_first), FROM_HUB],
+                    tooltip="The demo's student, a file or folder of models/tha4/students, or "
+                    f'"{FROM_HUB}": see repo_id and file_name.',
                 ),
                 *hub_inputs("lambda.safetensors"),
             ],

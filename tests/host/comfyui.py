@@ -185,6 +185,12 @@ def api_form(workflow: dict[str, Any], node_info: dict[str, Any]) -> Prompt:
     }
 
 
+def _default(kind: Any, settings: dict[str, Any]) -> Any:
+    """What a widget shows that came after the workflow was saved."""
+    options = kind if isinstance(kind, list) else settings.get("options", [None])
+    return settings.get("default", options[0])
+
+
 def _inputs(node: dict[str, Any], declared: dict[str, Any], links: dict[int, list[Any]]) -> dict[str, Any]:
     values = iter(node.get("widgets_values", []))
     inputs: dict[str, Any] = {}
@@ -192,8 +198,8 @@ def _inputs(node: dict[str, Any], declared: dict[str, Any], links: dict[int, lis
         settings = options[0] if options else {}
         is_widget = isinstance(kind, list) or kind in ("COMBO", "INT", "FLOAT", "STRING", "BOOLEAN")
         if is_widget and not settings.get("forceInput"):
-            inputs[name] = next(values)
+            inputs[name] = next(values, _default(kind, settings))
             if settings.get("control_after_generate"):
-                next(values)
+                next(values, None)
     linked = {socket["name"]: links[socket["link"]] for socket in node.get("inputs", []) if socket.get("link")}
     return inputs | linked

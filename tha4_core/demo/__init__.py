@@ -1,12 +1,14 @@
-"""A character of our own and its rig, a teacher that needs no weights; a motion and a recording to try things with."""
+"""A character of our own: her rig (a teacher that needs no weights), her student, a motion and a recording to try."""
 
 from pathlib import Path
 
 from .rig import DemoRig, demo_character
 
+DEMO_STUDENT = Path(__file__).with_name("student.safetensors")
+"""The character's student, distilled from the rig; what it was made from and its scores are in its metadata."""
 MOTION = Path(__file__).with_name("motion.json")
 """Two seconds of poses."""
 RECORDING = Path(__file__).with_name("recording.txt")
 """Six seconds of a face as iFacialMocap would log them; made up, nobody's."""
 
-__all__ = ["MOTION", "RECORDING", "DemoRig", "demo_character"]
+__all__ = ["DEMO_STUDENT", "MOTION", "RECORDING", "DemoRig", "demo_character"]

@@ -1,0 +1,106 @@
+"""Distill Student in a running ComfyUI: to the end, cancelled, resumed, and with inputs that cannot serve."""
+
+from __future__ import annotations
+
+import json
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from tests.host.comfyui import PACK, ComfyUI, Prompt, api_form, prepare_base, running
+from tests.host.test_graphs import NO_HUB, NOD, node, saved
+from tha4_core.distill import history_of
+from tha4_core.student import Student
+
+PLACING = {"file": "demo", "fit": "auto", "scale": 1.0, "offset_x": 0.0, "offset_y": 0.0, **NO_HUB}
+LOADING = {"teacher": "demo rig", "precision": "auto", "auto_download": False, "repo_id": "", "revision": "main"}
+STEPS = 300
+
+
+@pytest.fixture(scope="module")
+def small(comfyui_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ComfyUI]:
+    """A ComfyUI whose presets are small."""
+    base = tmp_path_factory.mktemp("comfyui")
+    prepare_base(base)
+    pack = Path(__file__).with_name("small_presets_pack")
+    (base / "custom_nodes" / pack.name).symlink_to(pack)
+    with running(comfyui_folder, base, arguments=("--whitelist-custom-nodes", "tha4", pack.name)) as server:
+        yield server
+
+
+def distill(name: str, **changes: Any) -> Prompt:
+    settings = {"preset": "draft", "seed": 0, "when_it_exists": "resume", "precision": "auto"} | changes
+    return {
+        "1": node("THA4LoadCharacter", **PLACING),
+        "2": node("THA4LoadTeacher", **LOADING),
+        "3": node("THA4DistillStudent", character=["1", 0], teacher=["2", 0], name=name, **settings),
+        "4": node("PreviewImage", images=["3", 1]),
+        "5": node("PreviewAny", source=["3", 2]),
+    }
+
+
+def told(run: Any) -> list[dict[str, Any]]:
+    return [event["data"] for event in run.events if event["type"] == "tha4.distill"]
+
+
+def student(server: ComfyUI, name: str) -> Path:
+    return server.base / "models" / "tha4" / "students" / f"{name}.safetensors"
+
+
+def test_the_example_workflow_distills_and_renders(small: ComfyUI) -> None:
+    workflow = json.loads((PACK / "example_workflows" / "distill.json").read_text(encoding="utf-8"))
+    prompt = api_form(workflow, small.get("/object_info"))
+    for entry in prompt.values():
+        if entry["class_type"] == "THA4PoseSequence":
+            entry["inputs"] |= {"script": NOD, "fps": 2.0}
+    run = small.queue(prompt)
+    assert run.error == ""
+    assert run.previews > 0
+    events = told(run)
+    assert {event["stage"] for event in events} == {"teacher", "training"}
+    assert (events[-1]["state"], events[-1]["step"], events[-1]["steps"]) == ("finished", STEPS, STEPS)
+    assert any(str(event["preview"]).startswith("data:image/webp;base64,") for event in events)
+    assert history_of(Student.load(student(small, "demo_draft"))).step == STEPS
+    options = small.get("/object_info/THA4LoadStudent")["THA4LoadStudent"]["input"]["required"]["student"]
+    assert "demo_draft.safetensors" in str(options)
+
+
+def test_cancelled_it_goes_on_where_it_was(small: ComfyUI) -> None:
+    def cancel(event: dict[str, Any]) -> None:
+        if event["type"] == "tha4.distill" and event["data"]["stage"] == "training":
+            urllib.request.urlopen(urllib.request.Request(small.address + "/interrupt", b""), timeout=10).close()
+
+    stopped = small.queue(distill("twice"), cancel)
+    assert stopped.interrupted
+    assert told(stopped)[-1]["state"] == "stopped"
+    reached = told(stopped)[-1]["step"]
+    assert 0 < reached < STEPS
+    assert not student(small, "twice").exists()
+    run = small.queue(distill("twice"))
+    assert run.error == ""
+    first = next(event["step"] for event in told(run) if event["stage"] == "training")
+    assert first > reached
+    assert student(small, "twice").is_file()
+    assert Image.open(saved(small, run, "4")[0]).size == (960, 420)
+    assert "figure psnr" in run.outputs("5")["text"][0]
+
+
+def test_a_finished_student_comes_back_at_once_and_is_never_overwritten(small: ComfyUI) -> None:
+    assert small.queue(distill("once")).error == ""
+    before = student(small, "once").stat().st_mtime_ns
+    again = distill("once") | {"1": node("THA4LoadCharacter", **PLACING | {"fit": "centered square"})}
+    run = small.queue(again)  # another graph, the same picture
+    assert (run.error, told(run)) == ("", [])
+    assert 'The name "once" is taken' in small.queue(distill("once", seed=1)).error
+    assert student(small, "once").stat().st_mtime_ns == before
+    assert small.queue(distill("once", seed=1, when_it_exists="restart")).error == ""
+    assert student(small, "once").stat().st_mtime_ns != before
+
+
+@pytest.mark.parametrize("name", ["../up", "con", ""])
+def test_names_that_cannot_be(small: ComfyUI, name: str) -> None:
+    assert "cannot be a student's name" in small.queue(distill(name)).error

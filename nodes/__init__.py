@@ -7,6 +7,7 @@ from comfy_api.latest import ComfyExtension, io
 from . import host, routes
 from .arithmetic import CombinePoses, EditPoses, Expression
 from .character import LoadCharacter
+from .distill import DistillStudent
 from .idle import IdleMotion
 from .lip_sync import LipSync
 from .pose import PoseVector
@@ -14,6 +15,7 @@ from .pose_files import LoadPoses, PlotPoses, SavePoses, TrackedFace
 from .sequence import PoseSequence
 from .student import LoadStudent, StudentRender
 from .teacher import LoadTeacher, TeacherRender
+from .video import SaveVideo
 
 NODES: list[type[io.ComfyNode]] = [
     LoadCharacter,
@@ -31,7 +33,9 @@ NODES: list[type[io.ComfyNode]] = [
     EditPoses,
     PlotPoses,
     TeacherRender,
+    DistillStudent,
     StudentRender,
+    SaveVideo,
 ]
 
 

@@ -8,11 +8,11 @@ from comfy_api.latest import io, ui
 from PIL import Image
 from torch import Tensor
 
-from ..tha4_core.character import PICTURE_SUFFIXES, Character, open_picture
+from ..tha4_core.character import LARGEST_SOURCE, PICTURE_SUFFIXES, Character, open_picture
 from ..tha4_core.demo import demo_character
 from ..tha4_core.diagnosis import diagnose
 from ..tha4_core.errors import PictureError
-from ..tha4_core.fitting import draw_guides, place
+from ..tha4_core.fitting import draw_guides, place, placed_source
 from . import host, types
 from .hub import FROM_HUB, hub_file, hub_inputs
 from .pictures import FITS, FOLDER, fitted, keep
@@ -98,7 +98,8 @@ class LoadCharacter(io.ComfyNode):
         report = "\n".join(str(finding) for finding in diagnose(picture, placement))
         placed = place(picture, placement)
         guides = host.to_image(draw_guides(placed))
-        character = Character(torch.from_numpy(np.asarray(placed).copy()), name)
+        source = placed_source(picture, placement, LARGEST_SOURCE)
+        character = Character(_pixels(placed), name, None if source is None else _pixels(source))
         shown = ui.PreviewImage(guides, cls=cls).as_dict()
         # What comes from other nodes the page cannot know before: it is told where to find it.
         shown["tha4_picture"] = [keep(picture)] if image is not None else []
@@ -120,3 +121,7 @@ def _picture(file: str, image: Tensor | None, mask: Tensor | None) -> tuple[Imag
             f"Load Character takes one picture; the image input has a batch of {image.shape[0]}. Pick one of them."
         )
     return host.picture_from_image(image, mask), "character"
+
+
+def _pixels(picture: Image.Image) -> Tensor:
+    return torch.from_numpy(np.asarray(picture).copy())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,13 +15,18 @@ import folder_paths
 import numpy as np
 import torch
 from aiohttp import web
+from comfy.cli_args import args
 from comfy.model_patcher import ModelPatcher
+from comfy_api.latest import io
 from PIL import Image
 from server import PromptServer
 from torch import Tensor, nn
 
 MODEL_FOLDER = "tha4"
 """models/tha4, and whatever extra_model_paths.yaml lists under that name."""
+
+ProgressBar = comfy.utils.ProgressBar
+"""ComfyUI's bar; each new one starts from 0."""
 
 _PREVIEW_SIZE = 512
 _INPUT = "input/"
@@ -112,12 +118,48 @@ def _is_file(path: Path, suffixes: tuple[str, ...]) -> bool:
     return path.name.lower().endswith(suffixes) and path.is_file()
 
 
-def new_output_path(prefix: str, suffix: str) -> Path:
-    """A path in the output folder that is not taken yet, numbered as ComfyUI numbers what it saves."""
-    folder, name, counter, _, _ = folder_paths.get_save_image_path(prefix, folder_paths.get_output_directory())
+def new_output_path(prefix: str, suffix: str, size: tuple[int, int] = (0, 0)) -> Path:
+    """A path in the output folder that is not taken yet, numbered as ComfyUI numbers what it saves.
+
+    `size` is the width and height that %width% and %height% in the prefix stand for.
+    """
+    folder, name, counter, _, _ = folder_paths.get_save_image_path(prefix, folder_paths.get_output_directory(), *size)
     taken = (path.stem.rpartition("_")[2] for path in Path(folder).glob(f"{name}_*{suffix}"))
     counter = max([counter - 1, *(int(number) for number in taken if number.isdecimal())]) + 1
     return Path(folder) / f"{name}_{counter:05}{suffix}"
+
+
+def in_output_folder(path: Path) -> str:
+    """The folder of a file in the output folder, as ComfyUI names it: relative, and empty for the folder itself."""
+    folder = path.parent.relative_to(folder_paths.get_output_directory()).as_posix()
+    return "" if folder == "." else folder
+
+
+def workflow_metadata(hidden: io.HiddenHolder) -> dict[str, str]:
+    """The texts by which ComfyUI finds its workflow again in a file that it saved; none where the user forbids it."""
+    if args.disable_metadata:
+        return {}
+    known = {"prompt": hidden.prompt, **(hidden.extra_pnginfo or {})}
+    return {name: json.dumps(content) for name, content in known.items() if content}
+
+
+def linked_outputs(node_class: str) -> dict[str, set[int]] | None:
+    """Which outputs of each node of a class lead to other nodes in the graph that runs now; None where it is unknown.
+
+    A fingerprint is not told its node and its graph, so neither that nor the node itself asks ComfyUI's hidden inputs:
+    both must come to the same.
+    """
+    queue = getattr(getattr(PromptServer, "instance", None), "prompt_queue", None)
+    running = list(queue.currently_running.values()) if queue is not None else []
+    if len(running) != 1:
+        return None
+    graph = running[0][2]
+    linked: dict[str, set[int]] = {key: set() for key, node in graph.items() if node["class_type"] == node_class}
+    for node in graph.values():
+        for value in node["inputs"].values():
+            if isinstance(value, list) and len(value) == 2 and value[0] in linked:
+                linked[value[0]].add(value[1])
+    return linked
 
 
 def load_to_device(model: nn.Module, memory_required: int) -> torch.device:
@@ -151,6 +193,16 @@ def in_chunks(
     `run` returns the preview of what it has done, or a function that makes it, or None. Where memory runs out, the
     same items are tried again with half the chunk, down to one.
     """
+    for _ in chunks(count, size, run):
+        pass
+
+
+def chunks(
+    count: int,
+    size: int,
+    run: Callable[[slice], Image.Image | Callable[[], Image.Image] | None],
+) -> Iterator[slice]:
+    """As `in_chunks`, and gives every slice that is done, before it goes on with the next."""
     progress = comfy.utils.ProgressBar(count)
     start = 0
     while start < count:
@@ -165,6 +217,7 @@ def in_chunks(
             _log.warning("Out of memory with %d frames at once; trying again with %d.", items.stop - items.start, size)
             model_management.soft_empty_cache()
             continue
+        yield items
         start = items.stop
         image = preview() if callable(preview) else preview
         progress.update_absolute(start, count, ("JPEG", image, _PREVIEW_SIZE) if image is not None else None)
@@ -219,6 +272,18 @@ def preferred_dtype() -> torch.dtype:
     if model_management.should_use_fp16(device):
         return torch.float16
     return torch.bfloat16 if model_management.should_use_bf16(device) else torch.float32
+
+
+def is_interrupt(error: Exception) -> bool:
+    """Whether an exception is ComfyUI's own for a run that the user stopped."""
+    return isinstance(error, model_management.InterruptProcessingException)
+
+
+def send_event(name: str, data: dict[str, object]) -> None:
+    """Send an event to the pages that are open."""
+    server = getattr(PromptServer, "instance", None)
+    if server is not None:
+        server.send_sync(name, data)
 
 
 def show_text(text: str, node_id: str | None) -> None:

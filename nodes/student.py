@@ -7,17 +7,21 @@ from pathlib import Path, PurePosixPath
 from comfy_api.latest import io
 from torch import Tensor
 
+from ..tha4_core.image import SIZE
 from ..tha4_core.pose import Poses
 from ..tha4_core.published import DESCRIPTION
 from ..tha4_core.student import Student
+from ..tha4_core.student_gpu import PRECISIONS
+from ..tha4_core.student_renderer import check_size
 from . import host, types
 from .hub import FROM_HUB, hub_file, hub_inputs
-from .render import background_inputs, background_tensor, image_outputs, render_images
+from .render import audio_input, background_inputs, image_outputs, images_if_used, shot, video_output, who_uses_images
+from .video import Audio, ShotVideo
 
 FOLDER = "students"
 _TENSORFLOW_JS = "face_morpher.json"
 _SUFFIXES = (".safetensors", DESCRIPTION, _TENSORFLOW_JS)
-# Bytes that a render takes on a GPU, where a tile is a whole picture; poses follow one another and add only frames.
+# Bytes that 512 x 512 takes on a GPU, where a tile is a whole picture; poses follow one another and add only frames.
 _MEMORY = 600 * 2**20
 _POSES_AT_ONCE = 16
 
@@ -102,9 +106,32 @@ class StudentRender(io.ComfyNode):
                 types.Student.Input("student", tooltip="From Load Student."),
                 types.Poses.Input("poses", tooltip="From Pose Vector, Pose Sequence or anything that makes poses."),
                 *background_inputs(),
+                io.Int.Input(
+                    "size",
+                    default=SIZE,
+                    min=256,
+                    max=2048,
+                    step=32,
+                    optional=True,
+                    tooltip="Height and width of the frames. 512 is what students are trained for; 256 is a quick "
+                    "preview. Above 512 the character's picture is used as large as it was, if it was larger.",
+                ),
+                io.Combo.Input(
+                    "precision",
+                    options=list(PRECISIONS),
+                    optional=True,
+                    tooltip="What an NVIDIA GPU computes a student in. auto: whatever proves fastest in a first trial "
+                    "and shows the same picture. Everything else computes in float32.",
+                ),
+                audio_input(),
             ],
-            outputs=image_outputs(),
+            outputs=[*image_outputs("size x size"), video_output()],
+            hidden=[io.Hidden.unique_id],
         )
+
+    @classmethod
+    def fingerprint_inputs(cls, **_: object) -> str:
+        return who_uses_images("THA4StudentRender")
 
     @classmethod
     def execute(
@@ -115,11 +142,20 @@ class StudentRender(io.ComfyNode):
         background_color: str,
         rgba: bool,
         background_image: Tensor | None = None,
+        size: int = SIZE,
+        precision: str = "auto",
+        audio: Audio | None = None,
     ) -> io.NodeOutput:
-        behind = background_tensor(background, background_color, background_image, len(poses))
-        device = host.load_to_device(student, _MEMORY)
-        chunk = host.chunk_size(_MEMORY, device, _POSES_AT_ONCE)
-        image, mask = render_images(
-            poses, lambda some: student.render(some, tick=host.stop_if_interrupted), chunk, behind, rgba
+        check_size(size)
+        memory = int(_MEMORY * max(1, size / SIZE) ** 2)
+
+        def start() -> int:
+            return host.chunk_size(memory, host.load_to_device(student, memory), _POSES_AT_ONCE)
+
+        def render(some: Tensor) -> Tensor:
+            return student.render(some, size=size, tick=host.stop_if_interrupted, precision=precision)
+
+        seen = shot(poses, size, start, render, background, background_color, background_image)
+        return io.NodeOutput(
+            *images_if_used(seen, rgba, "THA4StudentRender", cls.hidden.unique_id), ShotVideo(seen, audio)
         )
-        return io.NodeOutput(image, mask)

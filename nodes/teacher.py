@@ -12,13 +12,24 @@ from torch import Tensor
 from ..tha4_core.character import Character
 from ..tha4_core.demo import DemoRig
 from ..tha4_core.errors import MissingWeightsError, THA4Error
+from ..tha4_core.image import SIZE
 from ..tha4_core.outputs_sheet import outputs_sheet
 from ..tha4_core.pose import Poses
 from ..tha4_core.teacher import Teacher, convert_files
 from ..tha4_core.weights import downloads
 from ..tha4_core.weights.sets import PUBLICATIONS, Files, Publication, find_teacher_files
 from . import host, types
-from .render import background_inputs, background_tensor, image_outputs, render_images
+from .render import (
+    Shot,
+    audio_input,
+    background_inputs,
+    image_outputs,
+    images_if_used,
+    shot,
+    video_output,
+    who_uses_images,
+)
+from .video import Audio, ShotVideo
 
 FOLDER = "teacher"
 DEMO_RIG = "demo rig"
@@ -133,12 +144,19 @@ class TeacherRender(io.ComfyNode):
                 io.Boolean.Input(
                     "debug", default=False, tooltip="Also tile every intermediate image of the first pose."
                 ),
+                audio_input(),
             ],
             outputs=[
-                *image_outputs(),
+                *image_outputs("512 x 512"),
                 io.Image.Output(display_name="debug", tooltip="The intermediate images; needs debug switched on."),
+                video_output(),
             ],
+            hidden=[io.Hidden.unique_id],
         )
+
+    @classmethod
+    def fingerprint_inputs(cls, **_: object) -> str:
+        return who_uses_images("THA4TeacherRender")
 
     @classmethod
     def execute(
@@ -151,18 +169,26 @@ class TeacherRender(io.ComfyNode):
         rgba: bool,
         debug: bool,
         background_image: Tensor | None = None,
+        audio: Audio | None = None,
     ) -> io.NodeOutput:
-        behind = background_tensor(background, background_color, background_image, len(poses))
-        device = host.load_to_device(teacher, _MEMORY_PER_POSE)
-        chunk = host.chunk_size(_MEMORY_PER_POSE, device, _POSES_AT_ONCE)
-        with host.interruptible(teacher):
-            image, mask = render_images(poses, lambda some: teacher.render(character, some), chunk, behind, rgba)
-            sheet = _sheet(teacher, character, poses.values[:1]) if debug else _NO_SHEET
-        return io.NodeOutput(image, mask, sheet)
+        def start() -> int:
+            return host.chunk_size(_MEMORY_PER_POSE, host.load_to_device(teacher, _MEMORY_PER_POSE), _POSES_AT_ONCE)
+
+        def render(some: Tensor) -> Tensor:
+            with host.interruptible(teacher):
+                return teacher.render(character, some)
+
+        seen = shot(poses, SIZE, start, render, background, background_color, background_image)
+        image, mask = images_if_used(seen, rgba, "THA4TeacherRender", cls.hidden.unique_id)
+        return io.NodeOutput(
+            image, mask, _sheet(seen, teacher, character) if debug else _NO_SHEET, ShotVideo(seen, audio)
+        )
 
 
 _NO_SHEET = ExecutionBlocker("Teacher Render's debug output is connected: switch its debug input on.")
 
 
-def _sheet(teacher: Teacher | DemoRig, character: Character, pose: Tensor) -> Tensor:
-    return host.to_image(outputs_sheet(teacher.outputs(character, pose)))
+def _sheet(seen: Shot, teacher: Teacher | DemoRig, character: Character) -> Tensor:
+    seen.start()
+    with host.interruptible(teacher):
+        return host.to_image(outputs_sheet(teacher.outputs(character, seen.poses.values[:1])))

@@ -33,3 +33,11 @@ class MissingWeightsError(WeightsError):
 
 class DownloadError(THA4Error):
     """A download that failed. Whatever was there before is still there; the message says how to go on."""
+
+
+class DistillError(THA4Error):
+    """A distillation that cannot start or go on. What was trained before stays; the message says what to do."""
+
+
+class VideoError(THA4Error):
+    """A video that cannot be written as it was asked for."""

@@ -39,6 +39,10 @@ class Placement:
     x: float
     y: float
 
+    def times(self, factor: float) -> Placement:
+        """The same in a frame `factor` times as large."""
+        return Placement(self.scale * factor, self.x * factor, self.y * factor)
+
     def adjusted(self, scale: float, x: float, y: float) -> Placement:
         """Scaled about the head box's centre, then moved by x, y frame pixels."""
         centre_x, centre_y = _HEAD_CENTRE
@@ -88,18 +92,24 @@ def automatic(picture: Image.Image) -> Placement:
     return head_in_box(head)
 
 
-def place(picture: Image.Image, placement: Placement) -> Image.Image:
-    """An RGBA picture placed in a transparent 512 x 512 frame (Lanczos)."""
+def place(picture: Image.Image, placement: Placement, side: int = SIZE) -> Image.Image:
+    """An RGBA picture placed in a transparent frame of `side` x `side` pixels (Lanczos)."""
     scale, x, y = placement.scale, placement.x, placement.y
     left, top = max(0.0, -x / scale), max(0.0, -y / scale)
-    right, bottom = min(picture.width, (SIZE - x) / scale), min(picture.height, (SIZE - y) / scale)
-    frame = Image.new("RGBA", (SIZE, SIZE))
+    right, bottom = min(picture.width, (side - x) / scale), min(picture.height, (side - y) / scale)
+    frame = Image.new("RGBA", (side, side))
     if right - left < 1 or bottom - top < 1:
         return frame
     size = (max(1, round((right - left) * scale)), max(1, round((bottom - top) * scale)))
     resized = picture.resize(size, Image.Resampling.LANCZOS, box=(left, top, right, bottom))
     frame.paste(resized, (round(left * scale + x), round(top * scale + y)))
     return frame
+
+
+def placed_source(picture: Image.Image, placement: Placement, largest: int) -> Image.Image | None:
+    """What `place` gives in a frame as large as the picture has pixels for, at most `largest`; None if that is 512."""
+    side = min(largest, int(SIZE / placement.scale))
+    return place(picture, placement.times(side / SIZE), side) if side > SIZE else None
 
 
 def find_head(alpha: NDArray[np.uint8]) -> Head | None:

@@ -108,6 +108,14 @@ def resize(image: Tensor, size: int) -> Tensor:
     return functional.interpolate(image, size=(size, size), mode="bilinear", align_corners=False)
 
 
+def resample(image: Tensor, size: int) -> Tensor:
+    """Model space `[N, C, H, H]` at `size` x `size`: bicubic, antialiased; as it is where it has that size."""
+    if image.shape[-1] == size:
+        return image
+    resized = functional.interpolate(image, size=(size, size), mode="bicubic", align_corners=False, antialias=True)
+    return resized.clamp(-1, 1)
+
+
 def _premultiplied(frames: Tensor) -> tuple[Tensor, Tensor]:
     """Linear premultiplied colour and alpha clamped to 0..1, both channels-first."""
     unit = (frames + 1) / 2

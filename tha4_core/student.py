@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 from torch import Tensor, nn
 
-from . import student_files, student_renderer
+from . import student_files, student_gpu, student_renderer
 from .character import Character
 from .image import SIZE, paste
 from .networks.siren import BodyMorpher, FaceMorpher
@@ -34,6 +35,7 @@ class Student(nn.Module):
         self.face_morpher = FaceMorpher()
         self.body_morpher = BodyMorpher()
         self.register_buffer("image", character.image, persistent=False)
+        self._ways: dict[str, student_gpu.Layers | None] = {}  # by precision, once they were tried
 
     @classmethod
     def load(cls, path: str | Path) -> Student:
@@ -58,19 +60,43 @@ class Student(nn.Module):
         networks = {name: _on_cpu(self.get_submodule(name)) for name in student_files.NETWORKS}
         student_files.write(Path(path), student_files.StudentFiles(self.character, networks, self.metadata))
 
-    def render(self, poses: Tensor, *, size: int = SIZE, tick: Callable[[], None] | None = None) -> Tensor:
+    def render(
+        self,
+        poses: Tensor,
+        *,
+        size: int = SIZE,
+        tick: Callable[[], None] | None = None,
+        precision: str = "auto",
+    ) -> Tensor:
         """Poses `[N, 45]` -> frames `[N, 4, size, size]` in model space, float32, on the student's device.
 
         A student is a function of the position, sampled on a grid of pixels; `size` (a multiple of 32 from 64 to 2048)
         says how fine: the three levels of the body at size/4, size/2 and size, the face at size/4, over the character's
-        picture resized. At 512 that is what the student was trained for, and the frame is `forward`'s. Other sizes
-        show the same frame finer or coarser, not the same numbers; time is proportional to the pixels.
+        picture resized (above 512: its source, if it has one). At 512 that is what the student was trained for, and the
+        frame is `forward`'s. Other sizes show the same frame finer or coarser, not the same numbers; time is
+        proportional to the pixels.
+
+        `precision` (auto, float32, float16) is what the layers' products are computed in on an NVIDIA GPU; coordinates
+        and everything else are float32. auto: what proves fastest in a first trial and shows the same picture. Other
+        devices compute in float32.
 
         One pose is rendered after another: memory beyond the result does not grow with N. `tick` is called from this
-        thread at least once a level of a pose; what it raises ends the render. Raises PoseError and SizeError.
+        thread at least once a level of a pose; what it raises ends the render. Raises PoseError, SizeError, and
+        THA4Error for another precision.
         """
         poses = check_poses(poses).to(self.image.device)
-        return student_renderer.render(self.face_morpher, self.body_morpher, self.image, poses, size, tick)
+        student_renderer.check_size(size)
+        student_gpu.check_precision(precision)
+        large = self.character.source is not None and size > SIZE
+        image = self.character.image_at(size).to(self.image) if large else self.image
+        networks = (self.face_morpher, self.body_morpher)
+        way = None
+        if image.device.type == "cuda":
+            if precision not in self._ways:
+                trial = partial(student_renderer.render, *networks, image, poses[:1], size, None)
+                self._ways[precision] = student_gpu.choose(precision, trial)
+            way = self._ways[precision]
+        return student_renderer.render(*networks, image, poses, size, tick, way)
 
     def forward(self, poses: Tensor) -> dict[str, Tensor]:
         """One batch of poses `[N, 45]` -> every image on the way to the frame, by the names of the specification.

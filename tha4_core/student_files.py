@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .character import PICTURE_KEY, Character, decode_picture, encode_picture, open_picture, square_picture
+from .character import Character, decode_character, encode_character, open_picture
 from .errors import WeightsError
 from .published import DESCRIPTION, published_files
 from .tensorflow_js import read_tensorflow_js
@@ -45,7 +45,7 @@ def read(path: Path) -> StudentFiles:
 
 def write(path: Path, files: StudentFiles) -> None:
     """Write a student as one .safetensors file, whole or not at all."""
-    tensors: StateDict = {PICTURE_KEY: encode_picture(files.character)}
+    tensors = encode_character(files.character)
     for network, state_dict in files.networks.items():
         tensors |= {f"{network}.{key}": value for key, value in state_dict.items()}
     own = {"format": FORMAT, "format_version": str(FORMAT_VERSION), "name": files.character.name}
@@ -63,7 +63,7 @@ def _read_ours(path: Path) -> StudentFiles:
             f"{FORMAT_VERSION}). Update the pack."
         )
     networks = {name: _under(tensors, f"{name}.") for name in NETWORKS}
-    character = Character(decode_picture(tensors, path), metadata.get("name", path.stem))
+    character = decode_character(tensors, metadata.get("name", path.stem), path)
     return StudentFiles(character, networks, metadata)
 
 
@@ -73,12 +73,12 @@ def _under(tensors: StateDict, prefix: str) -> StateDict:
 
 def _read_published(description: Path) -> StudentFiles:
     files = published_files(description)
-    character = Character(square_picture(open_picture(files["character_image_file_name"])), description.parent.name)
+    character = Character.from_picture(open_picture(files["character_image_file_name"]), description.parent.name)
     networks = {name: read_state_dict(files[f"{name}_file_name"]) for name in NETWORKS}
     return StudentFiles(character, networks)
 
 
 def _read_tensorflow_js(folder: Path) -> StudentFiles:
-    character = Character(square_picture(open_picture(folder / "character.png")), folder.name)
+    character = Character.from_picture(open_picture(folder / "character.png"), folder.name)
     networks = {name: read_tensorflow_js(folder / f"{name}.json") for name in NETWORKS}
     return StudentFiles(character, networks)

@@ -19,9 +19,10 @@ from torch.nn import functional
 
 from .crew import Crew, Tiles, gathered
 from .errors import SizeError
-from .image import SIZE, paste
-from .networks.siren import FREQUENCY, BodyMorpher, FaceMorpher
+from .image import SIZE, paste, resample
+from .networks.siren import FREQUENCY, BodyMorpher, FaceMorpher, bias_of, linears, matrix_of
 from .pose import COUNT, HEAD_FREE
+from .student_gpu import Layers
 from .warping import look_up, positions
 
 SIZES = range(64, 2049, 32)
@@ -39,12 +40,14 @@ class Sirens(NamedTuple):
     """Sine layers that see the pixels of one grid, folded for `_run`.
 
     `first` is the first layer as it is trained; its inputs are features of the level before, x, y and the pose.
-    `layers` are the others, `[1 + out, 1 + in]`; `exit` `[outputs, 1 + in]` is what follows the last sine.
+    `layers` are the others, `[1 + out, 1 + in]`; `exit` `[outputs, 1 + in]` is what follows the last sine. `way` runs
+    the layers otherwise than plainly.
     """
 
     first: nn.Conv2d
     layers: list[Tensor]
     exit: Tensor
+    way: Layers | None
 
 
 @torch.inference_mode(False)  # what this mode makes, the crew's threads, which are not in it, may not write to
@@ -56,18 +59,19 @@ def render(
     poses: Tensor,
     size: int = SIZE,
     tick: Callable[[], None] | None = None,
+    way: Layers | None = None,
 ) -> Tensor:
     """Poses `[N, 45]` -> frames `[N, 4, size, size]` in model space, float32, on the device of everything given.
 
-    `image` `[1, 4, H, W]` is the character in model space. Sizes and `tick` are as in `Student.render`, which see.
+    `image` `[1, 4, H, W]` is the character in model space. Sizes and `tick` are as in `Student.render`, which see;
+    `way` is one of `student_gpu`.
     """
-    if size not in SIZES:
-        raise SizeError(f"size is {size}; a frame's size is a multiple of 32 from {SIZES[0]} to {SIZES[-1]}.")
+    check_size(size)
     frames = torch.empty(len(poses), 4, size, size, device=poses.device)
     with gathered(poses.device, tick) as crew:
         # Folding takes a hundredth of a frame's time, so it is done anew each time: no fold can be out of date.
-        face, body = _fold_face(face_morpher), _fold_body(body_morpher)
-        image = _at_size(image, size)
+        face, body = _fold_face(face_morpher, way), _fold_body(body_morpher, way)
+        image = resample(image, size)
         # The face does not depend on how the head is turned: while pose[0:39] stays, so does the patch.
         new_face = [True, *(poses[1:, HEAD_FREE] != poses[:-1, HEAD_FREE]).any(dim=1).tolist()]
         picture = image
@@ -76,6 +80,12 @@ def render(
                 picture = _with_face(_face_patch(crew, face, pose[HEAD_FREE], size // 4), image)
             _body_frame(crew, body, pose, picture, frame)
     return frames
+
+
+def check_size(size: int) -> None:
+    """Raises SizeError for a size that no frame can have."""
+    if size not in SIZES:
+        raise SizeError(f"size is {size}; a frame's size is a multiple of 32 from {SIZES[0]} to {SIZES[-1]}.")
 
 
 def _face_patch(crew: Crew, face: Sirens, pose: Tensor, side: int) -> Tensor:
@@ -143,9 +153,12 @@ def _run(
                 x = _product(entry, here, next(buffers))
             else:
                 x = _resized(below, rows).addmm_(here.t(), entry.t()).t()
-            x.sin_()
-            for layer in sirens.layers:
-                x = _product(layer, x, next(buffers)).sin_()
+            if sirens.way is not None:
+                x = sirens.way(sirens.layers, x)
+            else:
+                x.sin_()
+                for layer in sirens.layers:
+                    x = _product(layer, x, next(buffers)).sin_()
             finish(rows, x)
 
     crew.share((slice(top, min(top + height, side)) for top in range(0, side, height)), job)
@@ -177,16 +190,16 @@ def _tile_rows(entry: Tensor, side: int) -> int:
     return max(_FEWEST_ROWS, min(_TILE_ON_CPU // row, side // 8) // 2 * 2)
 
 
-def _fold_face(network: FaceMorpher) -> Sirens:
-    first, *others = _linears(network.siren.sine_layers)
-    return Sirens(first, [_sine_layer(_matrix(o), _bias(o)) for o in others], _last(network.siren.last_linear))
+def _fold_face(network: FaceMorpher, way: Layers | None) -> Sirens:
+    first, *others = linears(network.siren.sine_layers)
+    return Sirens(first, [_sine_layer(matrix_of(o), bias_of(o)) for o in others], _last(network.siren.last_linear), way)
 
 
-def _fold_body(network: BodyMorpher) -> list[Sirens]:
-    levels = [_linears(level) for level in network.siren_layers]
+def _fold_body(network: BodyMorpher, way: Layers | None) -> list[Sirens]:
+    levels = [linears(level) for level in network.siren_layers]
     exits = [_feature_part(level[0]) for level in levels[1:]] + [_last(network.last_linear)]
     return [
-        Sirens(first, [_sine_layer(_matrix(o), _bias(o)) for o in others], exit_)
+        Sirens(first, [_sine_layer(matrix_of(o), bias_of(o)) for o in others], exit_, way)
         for (first, *others), exit_ in zip(levels, exits, strict=True)
     ]
 
@@ -207,41 +220,19 @@ def _entry(first: nn.Conv2d, pose: Tensor) -> Tensor:
 
     The pose is the same at every pixel, so its product with the weights is a vector: a part of the bias.
     """
-    weight = _matrix(first)
+    weight = matrix_of(first)
     of_position, of_pose = weight[:, -len(pose) - 2 : -len(pose)], weight[:, -len(pose) :]
-    return _sine_layer(of_position, _bias(first) + of_pose @ pose)
+    return _sine_layer(of_position, bias_of(first) + of_pose @ pose)
 
 
 def _feature_part(first: nn.Conv2d) -> Tensor:
     """What a first layer makes of the features of the level before, `[1 + out, 1 + features]`."""
-    return functional.pad(FREQUENCY * _matrix(first)[:, : -2 - COUNT], (1, 0, 1, 0))
+    return functional.pad(FREQUENCY * matrix_of(first)[:, : -2 - COUNT], (1, 0, 1, 0))
 
 
 def _last(linear: nn.Conv2d) -> Tensor:
     """The last layer, which has no sine, `[outputs, 1 + in]`."""
-    return torch.cat([_bias(linear)[:, None], _matrix(linear)], dim=1)
-
-
-def _linears(layers: nn.Module) -> list[nn.Conv2d]:
-    return [linear for linear in layers.modules() if isinstance(linear, nn.Conv2d)]
-
-
-def _matrix(linear: nn.Conv2d) -> Tensor:
-    """A 1x1 convolution's weights as the matrix `[out, in]` that they are."""
-    return linear.weight[:, :, 0, 0]
-
-
-def _bias(linear: nn.Conv2d) -> Tensor:
-    bias = linear.bias
-    return torch.zeros_like(linear.weight[:, 0, 0, 0]) if bias is None else bias
-
-
-def _at_size(image: Tensor, size: int) -> Tensor:
-    """The character's image at the size of the frame (bicubic, antialiased); as it is where it has that size."""
-    if image.shape[-1] == size:
-        return image
-    resized = functional.interpolate(image, size=(size, size), mode="bicubic", align_corners=False, antialias=True)
-    return resized.clamp(-1, 1)
+    return torch.cat([bias_of(linear)[:, None], matrix_of(linear)], dim=1)
 
 
 def _with_face(patch: Tensor, image: Tensor) -> Tensor:

@@ -32,9 +32,9 @@ def main() -> None:
     arguments = _arguments()
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
-    student = _student(arguments.student).to(arguments.device)
-    poses = _poses(MANY).to(arguments.device)
-    print(f"Machine: {_machine(arguments.device)}.\n")
+    student = load_student(arguments.student).to(arguments.device)
+    poses = random_poses(MANY).to(arguments.device)
+    print(f"Machine: {machine(arguments.device)}.\n")
     _print_memory(student, poses)
     print("| rendered | plain modules | renderer | times as fast |\n| --- | ---: | ---: | ---: |")
     one, talking, turning = poses[:1], poses, _with_one_face(poses)
@@ -58,7 +58,8 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _student(path: Path | None) -> tha4.Student:
+def load_student(path: Path | None) -> tha4.Student:
+    """The student in `path`, else the published one of the reference data, else one with random weights."""
     path = path or REFERENCE / "reference" / "lambda_00"
     if path.exists():
         return tha4.Student.load(path)
@@ -68,7 +69,8 @@ def _student(path: Path | None) -> tha4.Student:
     return tha4.Student(tha4.Character(picture)).requires_grad_(False)
 
 
-def _poses(count: int) -> Tensor:
+def random_poses(count: int) -> Tensor:
+    """Poses `[count, 45]` whose every number is anywhere in its range; always the same."""
     low, high = (torch.tensor([getattr(p, end) for p in tha4.PARAMETERS]) for end in ("minimum", "maximum"))
     return low + torch.rand(count, 45, generator=torch.Generator().manual_seed(0)) * (high - low)
 
@@ -122,7 +124,7 @@ def _print_memory(student: tha4.Student, poses: Tensor) -> None:
 
     This also warms everything up.
     """
-    before = _peak()
+    before = peak_memory()
     peaks = []
     for name, run in (
         ("the renderer, one pose", _fast(student, poses[:1])),
@@ -130,11 +132,11 @@ def _print_memory(student: tha4.Student, poses: Tensor) -> None:
         ("the plain modules, one pose", _plain(student, poses[:1])),
     ):
         run()
-        peaks.append(f"{name} {_peak() - before:.0f} MB")
+        peaks.append(f"{name} {peak_memory() - before:.0f} MB")
     print(f"Peak memory beyond the loaded student: {', '.join(peaks)}.\n")
 
 
-def _peak() -> float:
+def peak_memory() -> float:
     """Megabytes at most in use so far: of the GPU where there is one, else of the process."""
     if torch.cuda.is_available():
         return torch.cuda.max_memory_allocated() / 1e6
@@ -152,7 +154,8 @@ def _print_error(student: tha4.Student, poses: Tensor) -> None:
     )
 
 
-def _machine(device: str) -> str:
+def machine(device: str) -> str:
+    """The machine in words, for the head of a table."""
     if device.startswith("cuda"):
         return f"{torch.cuda.get_device_name(device)}, PyTorch {torch.__version__}"
     names = [line.split(":")[1].strip() for line in _cpuinfo() if line.startswith("model name")]

@@ -25,6 +25,9 @@ SETTINGS: dict[str, Any] = {
 }
 """A page without a tour, a minimap or news on it."""
 
+OPENING = 120_000
+"""Milliseconds in which the page must have come up."""
+
 _READY = "() => window.app?.extensionManager && window.app.graph && !document.querySelector('#splash-loader')"
 _EMPTY = """async () => {
     const id = crypto.randomUUID();
@@ -62,8 +65,8 @@ class ComfyPage:
         """Load the page and wait until it can be used."""
         self.page.on("console", self._note)
         self.page.on("pageerror", lambda error: self.errors.append(f"{error}\n{error.stack}"))
-        self.page.goto(address, timeout=120_000)
-        self.page.wait_for_function(_READY, timeout=120_000)
+        self.page.goto(address, timeout=OPENING)
+        self.page.wait_for_function(_READY, timeout=OPENING)
 
     def _note(self, message: ConsoleMessage) -> None:
         where = message.location.get("url", "")

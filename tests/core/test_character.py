@@ -13,7 +13,7 @@ import tha4_core as tha4
 from tha4_core.demo import demo_character
 from tha4_core.diagnosis import diagnose
 from tha4_core.errors import PictureError
-from tha4_core.fitting import Placement, automatic, centred_square, draw_guides, find_head, place
+from tha4_core.fitting import Placement, automatic, centred_square, draw_guides, find_head, place, placed_source
 
 
 def figure(size: tuple[int, int] = (512, 512), scale: float = 1.0, x: float = 0, y: float = 0) -> Image.Image:
@@ -187,3 +187,33 @@ def test_missing_picture_is_named(tmp_path: Path) -> None:
 def test_a_character_of_another_shape_is_refused(picture: torch.Tensor) -> None:
     with pytest.raises(PictureError, match="uint8"):
         tha4.Character(picture)
+
+
+@pytest.mark.parametrize(("size", "side"), [((512, 700), None), ((900, 1200), 900), ((5000, 3000), 2048)])
+def test_a_large_picture_is_kept_as_the_source(tmp_path: Path, size: tuple[int, int], side: int | None) -> None:
+    figure(size, min(size) / 512).save(tmp_path / "x.png")
+    character = tha4.Character.load(tmp_path / "x.png")
+    assert character.picture.shape == (512, 512, 4)
+    assert (None if character.source is None else character.source.shape[0]) == side
+    if side is not None:
+        small = torch.nn.functional.interpolate(character.image_at(1024), (512, 512), mode="area")
+        assert (small - character.image).abs().mean() < 0.01
+        assert character.image_at(1024).shape == (1, 4, 1024, 1024)
+    assert torch.equal(character.image_at(512), character.image)
+
+
+def test_a_source_must_be_square_pixels() -> None:
+    picture = torch.zeros(512, 512, 4, dtype=torch.uint8)
+    with pytest.raises(PictureError, match="source"):
+        tha4.Character(picture, "x", torch.zeros(600, 700, 4, dtype=torch.uint8))
+
+
+def test_a_fitted_picture_has_a_fitted_source() -> None:
+    picture = figure((1500, 2000), 2.3, 100, 37)
+    placement = automatic(picture)
+    source = placed_source(picture, placement, 2048)
+    assert source is not None
+    assert source.width == source.height == int(512 / placement.scale)
+    reduced = np.asarray(source.resize((512, 512), Image.Resampling.BOX)).astype(float)
+    assert np.abs(reduced - np.asarray(place(picture, placement))).mean() < 3
+    assert placed_source(figure((400, 400)), centred_square(400, 400), 2048) is None

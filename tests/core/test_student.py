@@ -127,6 +127,37 @@ def test_frames_of_other_sizes_show_the_same(student: tha4.Student, expected: di
     assert psnr(half, functional.avg_pool2d(frame, 2)) >= 36
 
 
+@pytest.fixture(scope="module")
+def with_source(student: tha4.Student) -> tha4.Student:
+    """The same student, whose character was drawn at 1024 pixels: stripes on her picture, one of these pixels wide."""
+    large = functional.interpolate(student.character.picture.movedim(-1, 0)[None], scale_factor=2)[0].movedim(0, -1)
+    stripes = torch.where(torch.arange(1024) % 2 == 0, 1.0, 0.6)[:, None, None] * torch.tensor([1, 1, 1, 0.0])
+    stripes[..., 3] = 1
+    source = (large * stripes).to(torch.uint8)
+    picture = functional.avg_pool2d(source.movedim(-1, 0)[None].float(), 2)[0].movedim(0, -1).round().to(torch.uint8)
+    other = tha4.Student(tha4.Character(picture, "striped", source)).requires_grad_(False)
+    other.load_state_dict(student.state_dict())
+    return other
+
+
+def test_large_frames_show_the_large_picture(with_source: tha4.Student) -> None:
+    still = torch.zeros(1, 45)
+    frame, twice = (with_source.render(still, size=size)[0, 0] for size in (512, 1024))
+    rows = slice(600, 800), slice(400, 600)  # her jacket
+    contrast = (twice[1:, :][rows] - twice[:-1][rows]).abs().mean()
+    assert contrast > 0.1
+    assert psnr(functional.avg_pool2d(twice[None], 2)[0], frame) >= 30
+    small = with_source.render(still, size=256)[0, 0]
+    assert psnr(small, functional.avg_pool2d(frame[None], 2)[0]) >= 30
+
+
+def test_a_large_picture_is_saved_with_its_student(with_source: tha4.Student, tmp_path: Path) -> None:
+    with_source.save(tmp_path / "ours.safetensors")
+    again = tha4.Student.load(tmp_path / "ours.safetensors").character
+    assert torch.equal(again.source, with_source.character.source)
+    assert torch.equal(again.picture, with_source.character.picture)
+
+
 @pytest.mark.parametrize("size", [0, -512, 32, 500, 2080, 512.5])
 def test_sizes_that_cannot_be_are_refused(student: tha4.Student, size: int) -> None:
     with pytest.raises(SizeError, match="multiple of 32 from 64 to 2048"):

@@ -36,7 +36,7 @@ def frame(lambda_00: Path, smile: Any) -> Tensor:
 
 def render(call: Call, student: Any, poses: Any, **changes: Any) -> tuple[Tensor, Tensor]:
     inputs = {"background": "none", "background_color": "#808080", "rgba": False} | changes
-    return call("THA4StudentRender", student=student, poses=poses, **inputs)
+    return call("THA4StudentRender", student=student, poses=poses, **inputs)[:2]
 
 
 def test_pose_vector_names_the_45_numbers_in_order(call: Call) -> None:
@@ -82,6 +82,21 @@ def test_background_image_of_any_size_goes_behind(call: Call, student, smile) ->
     torch.testing.assert_close(image[0, 0, 0], torch.tensor([0.2, 0.4, 0.8]), atol=1e-3, rtol=0)
 
 
+def test_frames_have_the_size_that_is_asked_for(call: Call, student, smile, frame: Tensor) -> None:
+    image, mask = render(call, student, smile, size=1024, background_image=torch.full((1, 30, 50, 3), 0.5))
+    assert image.shape == (1, 1024, 1024, 3)
+    assert mask.shape == (1, 1024, 1024)
+    half = torch.nn.functional.avg_pool2d(1 - mask, 2)
+    assert (half - to_srgb(frame)[..., 3]).abs().mean() < 0.01
+    with pytest.raises(ValueError, match="size is 500"):
+        render(call, student, smile, size=500)
+
+
+def test_a_precision_that_is_none_is_named(call: Call, student, smile) -> None:
+    with pytest.raises(ValueError, match="bfloat16"):
+        render(call, student, smile, precision="bfloat16")
+
+
 def test_background_images_that_do_not_match_are_refused(call: Call, student, smile) -> None:
     with pytest.raises(ValueError, match="background_image has 2 pictures for 1 frames"):
         render(call, student, smile, background_image=torch.zeros(2, 8, 8, 3))
@@ -111,6 +126,14 @@ def test_load_character_takes_image_and_mask_of_any_size(call: Call, student) ->
     character, _, report = call("THA4LoadCharacter", image=wide, **inputs)
     assert "912 x 712" in report
     assert "head" not in report
+
+
+def test_load_character_keeps_a_large_picture_for_large_frames(call: Call, student) -> None:
+    large = torch.nn.functional.interpolate(student.character.picture.movedim(-1, 0)[None] / 255, scale_factor=3)
+    inputs = {"file": "from the image input", "fit": "auto", "scale": 1.0, "offset_x": 0.0, "offset_y": 0.0, **NO_HUB}
+    character = call("THA4LoadCharacter", image=large.movedim(1, -1), **inputs)[0]
+    assert character.source.shape == (1536, 1536, 4)
+    assert call("THA4LoadCharacter", file="demo", **{k: v for k, v in inputs.items() if k != "file"})[0].source is None
 
 
 def test_load_character_reports_what_is_wrong(call: Call) -> None:

@@ -16,6 +16,7 @@ from .. import image as images
 from ..character import Character
 from ..errors import THA4Error
 from ..pose import COUNT, check_poses
+from ..targets import Targets
 from ..warping import warp
 from . import expression, motion, shapes
 from .layers import FINE, Layer, load_layers
@@ -84,6 +85,17 @@ class DemoRig(nn.Module):
             "face_morphed_full": full,
             "face_morpher.output": full[..., FACE_ROWS, FACE_COLUMNS],
         }
+
+    def targets(self, character: Character, poses: Tensor) -> Targets:
+        """What a student learns from, as `Teacher.targets`, for poses `[N, 45]`. Raises as `render`."""
+        images_of = self.outputs(character, poses)
+        return Targets(
+            frame=images_of["upscaler.merged"],
+            warped=images_of["upscaler.warped"],
+            grid_change=images_of["upscaler.grid_change"],
+            face_morphed_full=images_of["face_morphed_full"],
+            face=images_of["face_morpher.output"],
+        )
 
     def face_mask(self, character: Character) -> Tensor:
         """Brows, eyes and mouth in the student's face patch (rows 80..207, columns 192..319): `[1, 128, 128]`, 0..1."""

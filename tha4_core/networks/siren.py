@@ -40,6 +40,21 @@ class SineLayer(nn.Module):
         return torch.sin(FREQUENCY * self.linear(x))
 
 
+def linears(layers: nn.Module) -> list[nn.Conv2d]:
+    """The 1x1 convolutions below a module, in order."""
+    return [module for module in layers.modules() if isinstance(module, nn.Conv2d)]
+
+
+def matrix_of(linear: nn.Conv2d) -> Tensor:
+    """A 1x1 convolution's weights as the matrix `[out, in]` that they are."""
+    return linear.weight[:, :, 0, 0]
+
+
+def bias_of(linear: nn.Conv2d) -> Tensor:
+    """A 1x1 convolution's bias `[out]`: zeros where it has none."""
+    return torch.zeros_like(linear.weight[:, 0, 0, 0]) if linear.bias is None else linear.bias
+
+
 class Siren(nn.Module):
     """Sine layers and a linear one: `[N, in, H, W]` -> `[N, out, H, W]`."""
 

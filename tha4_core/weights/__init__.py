@@ -28,7 +28,12 @@ def read_state_dict(path: Path) -> StateDict:
     """
     if not path.is_file():
         raise WeightsError(f"{path}: there is no such file.")
-    return read_safetensors(path)[0] if path.suffix == ".safetensors" else _read_torch(path)
+    if path.suffix == ".safetensors":
+        return read_safetensors(path)[0]
+    loaded = read_torch(path)
+    if not isinstance(loaded, Mapping) or not all(isinstance(value, Tensor) for value in loaded.values()):
+        raise WeightsError(f"{path}: a PyTorch file, but not a state dict (a mapping from names to tensors).")
+    return {str(key): value for key, value in loaded.items()}
 
 
 def read_safetensors(path: Path) -> tuple[StateDict, dict[str, str]]:
@@ -40,9 +45,10 @@ def read_safetensors(path: Path) -> tuple[StateDict, dict[str, str]]:
         raise WeightsError(f"{path}: not a whole .safetensors file ({error}). Fetch it again.") from error
 
 
-def _read_torch(path: Path) -> StateDict:
+def read_torch(path: Path) -> object:
+    """What a .pt file holds: tensors, plain containers of them, numbers. Raises WeightsError as `read_state_dict`."""
     try:
-        loaded = torch.load(path, map_location="cpu", weights_only=True)
+        return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise WeightsError(
             f"{path}: refused, because it is not a plain file of tensors: it is damaged or holds program code. "
@@ -50,9 +56,6 @@ def _read_torch(path: Path) -> StateDict:
         ) from error
     except (RuntimeError, EOFError, OSError, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
         raise WeightsError(f"{path}: not a whole PyTorch file ({_first_line(error)}). Fetch it again.") from error
-    if not isinstance(loaded, Mapping) or not all(isinstance(value, Tensor) for value in loaded.values()):
-        raise WeightsError(f"{path}: a PyTorch file, but not a state dict (a mapping from names to tensors).")
-    return {str(key): value for key, value in loaded.items()}
 
 
 def load_strictly(network: nn.Module, state_dict: StateDict, source: str) -> None:

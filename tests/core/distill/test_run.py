@@ -1,0 +1,280 @@
+"""Whole distillations, shrunk: they learn, they survive, they refuse."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from tests.conftest import REPOSITORY
+from tests.core.distill.conftest import TINY
+from tha4_core.character import Character
+from tha4_core.demo import demo_character
+from tha4_core.distill import Job, Report, distill, history_of, sample_poses
+from tha4_core.distill import store as stores
+from tha4_core.distill.curves import draw_curves
+from tha4_core.distill.judging import evaluate, unmoved
+from tha4_core.errors import DistillError, PoseError
+from tha4_core.pose import COUNT
+from tha4_core.student import Student
+
+Make = Callable[..., Job]
+
+
+class StoppedError(Exception):
+    """What an interrupt raises."""
+
+
+def weights(student: Student) -> list[Tensor]:
+    return [parameter.detach().cpu() for parameter in student.parameters()]
+
+
+def same(a: Student, b: Student) -> bool:
+    return all(torch.equal(x, y) for x, y in zip(weights(a), weights(b), strict=True))
+
+
+def stop_at(step: int) -> Callable[[Report], None]:
+    def report(report: Report) -> None:
+        if report.stage == "training" and report.done >= step:
+            raise StoppedError
+
+    return report
+
+
+@pytest.fixture(scope="module")
+def unbroken(rig: object, work: Path, tmp_path_factory: pytest.TempPathFactory) -> Student:
+    """The tiny student of a run that nothing stopped."""
+    folder = tmp_path_factory.mktemp("unbroken")
+    (work / "teacher").mkdir(exist_ok=True)
+    (folder / "teacher").symlink_to(work / "teacher")
+    torch.set_num_threads(1)
+    return distill(Job(demo_character(), rig, "demo", folder, folder, TINY))
+
+
+def test_a_student_comes_with_its_file_history_and_reports(job: Make, unbroken: Student) -> None:
+    reports: list[Report] = []
+    made = job()
+    student = distill(made, report=reports.append)
+    assert same(student, unbroken)
+    assert same(Student.load(made.path), unbroken)
+    assert made.path.stat().st_size < 2_400_000
+    assert {report.stage for report in reports} == {"teacher", "training"}
+    assert reports[-1].done == reports[-1].total == TINY.steps
+    assert reports[-1].preview().size == (512, 256)
+    assert [row[0] for row in history_of(student).losses] == list(range(1, TINY.steps + 1))
+    assert draw_curves(history_of(student), TINY.steps).size == (960, 420)
+    assert not made.checkpoint.exists()
+
+
+def test_a_finished_student_comes_back_at_once(job: Make) -> None:
+    student = distill(job())
+
+    def never(report: Report) -> None:
+        raise AssertionError
+
+    assert same(distill(job(), report=never), student)
+
+
+def test_a_run_that_was_stopped_ends_as_if_it_was_not(job: Make, unbroken: Student) -> None:
+    for step in (3, 4, 9):
+        with pytest.raises(StoppedError):
+            distill(job(), report=stop_at(step))
+        assert job().checkpoint.is_file()
+    assert same(distill(job()), unbroken)
+
+
+def test_a_stop_in_the_middle_of_a_step_leaves_the_step_before(job: Make, unbroken: Student) -> None:
+    ticks = 0
+
+    def tick() -> None:
+        nonlocal ticks
+        ticks += 1
+        if ticks == 25:
+            raise StoppedError
+
+    with pytest.raises(StoppedError):
+        distill(job(), tick=tick)
+    assert same(distill(job()), unbroken)
+
+
+def test_killed_at_any_moment_it_ends_as_if_it_was_not(job: Make, unbroken: Student, tmp_path: Path) -> None:
+    script = textwrap.dedent("""
+        import sys, torch
+        from pathlib import Path
+        from tests.core.distill.conftest import TINY
+        from tha4_core.demo import DemoRig, demo_character
+        from tha4_core.distill import Job, distill, trainer
+        torch.set_num_threads(1)
+        trainer.SAVE_SECONDS = 0.0
+        folder = Path(sys.argv[1])
+        distill(Job(demo_character(), DemoRig(), "demo", folder, folder / "work", TINY),
+                report=lambda r: print(r.stage, r.done, flush=True))
+    """)
+    moments = random.Random(5)
+    for _ in range(3):
+        process = subprocess.Popen(
+            [sys.executable, "-c", script, str(tmp_path)], cwd=REPOSITORY, stdout=subprocess.PIPE
+        )
+        for _ in range(moments.randint(2, 7)):  # lines, and so steps, that it may do
+            if not process.stdout.readline():
+                break
+        time.sleep(moments.random() * 0.2)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        process.stdout.close()
+    assert same(distill(job()), unbroken)
+
+
+def test_two_processes_make_what_one_makes(job: Make, unbroken: Student, tmp_path: Path) -> None:
+    script = textwrap.dedent("""
+        import sys, torch
+        from pathlib import Path
+        from tests.core.distill.conftest import TINY
+        from tha4_core.demo import DemoRig, demo_character
+        from tha4_core.distill import Job, distill
+        torch.set_num_threads(1)
+        torch.distributed.init_process_group("gloo")
+        folder = Path(sys.argv[1])
+        distill(Job(demo_character(), DemoRig(), "demo", folder, folder / "work", TINY))
+        torch.distributed.destroy_process_group()
+    """)
+    path = tmp_path / "shared.py"
+    path.write_text(script)
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(path)]
+    environment = os.environ | {"PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"}
+    subprocess.run([*command, str(tmp_path)], cwd=REPOSITORY, env=environment, check=True, timeout=300)
+    for ours, theirs in zip(weights(Student.load(job().path)), weights(unbroken), strict=True):
+        assert (ours - theirs).norm() <= 1e-4 * theirs.norm()
+
+
+def test_a_training_without_numbers_goes_back_at_half_the_rate(job: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    from tha4_core.distill import trainer
+
+    face_terms = trainer.face_terms
+
+    def sometimes(*arguments: Tensor) -> tuple[Tensor, Tensor]:
+        plain, masked = face_terms(*arguments)
+        calls.append(None)
+        return (plain * float("nan") if len(calls) == 6 else plain), masked
+
+    calls: list[None] = []
+    monkeypatch.setattr(trainer, "face_terms", sometimes)
+    student = distill(job(name="astray"))
+    history = history_of(student)
+    assert (history.setbacks, history.rate_scale, history.step) == (1, 0.5, TINY.steps)
+    assert all(bool(torch.isfinite(weight).all()) for weight in weights(student))
+
+
+def test_it_learns(rig: nn.Module, tmp_path: Path) -> None:
+    preset = replace(TINY, poses=32, steps=150, face_pixels=1024, crops=8, side=32, held_out=1)
+    student = distill(Job(demo_character(), rig, "learned", tmp_path, tmp_path / "work", preset))
+    losses = history_of(student).losses
+    assert losses[-1][1] < 0.35 * losses[0][1]
+    assert losses[-1][2] < 0.5 * losses[0][2]
+    poses = sample_poses(6, 77)
+    stores.compute(tmp_path / "held", demo_character(), rig, poses, lambda done: None)
+    held = stores.TargetStore(tmp_path / "held", poses)
+    still, learned = unmoved(demo_character().image, held), evaluate(student, held)
+    assert learned.face_psnr > still.face_psnr + 0.5
+    assert learned.figure_psnr > still.figure_psnr + 0.5
+
+
+def test_a_start_from_a_student_is_that_student(job: Make, unbroken: Student) -> None:
+    still = replace(TINY, steps=1, face_rate=0.0, body_rate=0.0)
+    assert same(distill(job(name="second", preset=still, start_from=unbroken)), unbroken)
+
+
+def test_poses_of_ones_own(job: Make) -> None:
+    poses = sample_poses(3, 4)
+    student = distill(job(name="own", poses=poses))
+    assert history_of(student).step == TINY.steps
+    with pytest.raises(DistillError, match=r"another poses"):
+        distill(job(name="own"))
+    with pytest.raises(PoseError, match="45"):
+        distill(job(name="own", poses=torch.zeros(2, 44)))
+
+
+@pytest.mark.parametrize(
+    "name", ["", " ", "../up", "a/b", "a\\b", ".hidden", "dot.", "con", "LPT1.x", "x" * 65, "a\0b", "é\u0301"]
+)
+def test_names_that_no_file_should_have(job: Make, name: str) -> None:
+    with pytest.raises(DistillError, match="cannot be a student's name"):
+        distill(job(name=name))
+
+
+def test_pictures_that_cannot_serve(job: Make) -> None:
+    picture = demo_character().picture.clone()
+    picture[..., 3] = 255
+    with pytest.raises(DistillError, match=r'"opaque" has no transparent background'):
+        distill(job(character=Character(picture, "opaque")))
+    with pytest.raises(DistillError, match=r'"empty" is empty'):
+        distill(job(character=Character(torch.zeros_like(picture), "empty")))
+
+
+def test_another_jobs_work_is_refused_and_kept(job: Make) -> None:
+    with pytest.raises(StoppedError):
+        distill(job(), report=stop_at(2))
+    before = job().checkpoint.read_bytes()
+    picture = demo_character().picture.clone()
+    picture[200, 256] = torch.tensor([255, 0, 0, 255])
+    with pytest.raises(DistillError, match=r"unfinished training made with another character.*restart"):
+        distill(job(character=Character(picture, "demo")))
+    with pytest.raises(DistillError, match="another seed"):
+        distill(job(seed=1))
+    assert job().checkpoint.read_bytes() == before
+    finished = distill(job())
+    with pytest.raises(DistillError, match="is a student made with another preset"):
+        distill(job(preset=replace(TINY, steps=2)))
+    assert same(Student.load(job().path), finished)
+    replaced = distill(job(preset=replace(TINY, steps=2)), restart=True)
+    assert same(Student.load(job().path), replaced)
+    assert not same(replaced, finished)
+
+
+def test_one_name_is_one_run(job: Make) -> None:
+    def again(report: Report) -> None:
+        with pytest.raises(DistillError, match="being distilled"):
+            distill(job())
+        raise StoppedError
+
+    with pytest.raises(StoppedError):
+        distill(job(), report=again)
+
+
+def test_a_damaged_checkpoint_is_told_of(job: Make) -> None:
+    job().checkpoint.write_bytes(b"nothing")
+    with pytest.raises(DistillError, match=r"not a whole checkpoint.*restart"):
+        distill(job())
+    assert distill(job(), restart=True)
+
+
+def test_no_room_for_the_teachers_frames(job: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    usage = shutil.disk_usage("/")
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=10**8))
+    with pytest.raises(DistillError, match=r"frames for 5 poses need 0\.0 GB, and 0\.1 GB are free"):
+        distill(job(poses=sample_poses(5, 99)))
+
+
+def test_a_pose_is_learned_by_its_numbers(rig: nn.Module, tmp_path: Path) -> None:
+    """The frames on disk are the teacher's, whatever the chunk."""
+    poses = torch.cat([torch.zeros(1, COUNT), sample_poses(stores.CHUNK + 1, 3)])
+    stores.compute(tmp_path / "frames", demo_character(), rig, poses, lambda done: None)
+    held = stores.TargetStore(tmp_path / "frames", poses)
+    for index in (0, stores.CHUNK + 1):
+        targets = rig.targets(demo_character(), poses[index : index + 1])
+        torch.testing.assert_close(held.frame(index), targets.frame[0].movedim(0, -1), atol=1e-3, rtol=0)
+        part = held.grid_change(index, slice(3, 9), slice(100, 101))
+        torch.testing.assert_close(part, targets.grid_change[0, :, 3:9, 100:101].movedim(0, -1), atol=1e-3, rtol=0)
+        torch.testing.assert_close(held.face(index), targets.face[0].movedim(0, -1), atol=1e-3, rtol=0)

@@ -1,0 +1,147 @@
+"""Distillation from the command line: for long runs that should not block ComfyUI, and for several GPUs.
+
+    python -m tha4_core.distill train --character picture.png --teacher models/tha4/teacher --name mine
+    torchrun --nproc-per-node 2 -m tha4_core.distill train ...
+    python -m tha4_core.distill evaluate mine.safetensors --teacher models/tha4/teacher
+
+A training that was begun here goes on in the Distill Student node, and the other way round.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import torch
+import torch.distributed
+
+from ..character import Character
+from ..demo import DemoRig, demo_character
+from ..errors import THA4Error
+from ..student import Student
+from ..teacher import Teacher
+from . import PRECISIONS, PRESETS, Job, Report, distill, evaluate, read_poses, sample_poses, store
+from .judging import side_by_side
+from .run import HELD_OUT_SEED
+from .trainer import rank
+
+_SAY_SECONDS = 10.0
+_ON_SHEET = 6
+
+
+def main() -> int:
+    """Run one command; its exit code."""
+    options = _parse()
+    if "WORLD_SIZE" in os.environ:
+        torch.distributed.init_process_group("nccl" if options.device == "cuda" else "gloo")
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    try:
+        return int(options.run(options))
+    except THA4Error as error:
+        print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("Stopped. The same command goes on from here.", file=sys.stderr)
+        return 130
+    finally:
+        if torch.distributed.is_initialized():
+            torch.distributed.destroy_process_group()
+
+
+def _parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tha4_core.distill", description=(__doc__ or "").splitlines()[0])
+    commands = parser.add_subparsers(required=True)
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--teacher", default="demo", help="the folder of a teacher's five files, or demo (the rig)")
+    common.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    common.add_argument("--threads", type=int, default=0, help="of the CPU (default: PyTorch's)")
+    train = commands.add_parser("train", parents=[common], help="make a student, or go on making it")
+    train.add_argument("--character", default="demo", help="a picture with alpha, a published folder, or demo")
+    train.add_argument("--name", required=True, help="the student's file is NAME.safetensors")
+    meanings = "; ".join(f"{preset.name}: {preset.meaning}" for preset in PRESETS.values())
+    train.add_argument("--preset", choices=PRESETS, default="good", help=meanings)
+    train.add_argument("--poses", type=Path, help="learn from the poses of this file instead of the preset's")
+    train.add_argument("--seed", type=int, default=0)
+    train.add_argument("--precision", choices=PRECISIONS, default=PRECISIONS[0])
+    train.add_argument("--students", type=Path, default=Path(), help="where the student goes (default: here)")
+    train.add_argument("--work", type=Path, default=Path("distill"), help="where checkpoints and teacher's frames go")
+    train.add_argument("--start-from", type=Path, help="a student whose weights to start with")
+    train.add_argument("--licence", default="", help="of the result; follows from picture and teacher")
+    train.add_argument("--restart", action="store_true", help="forget what was begun or made under this name")
+    train.set_defaults(run=_train)
+    judge = commands.add_parser("evaluate", parents=[common], help="scores on poses that no preset learns from")
+    judge.add_argument("student", type=Path)
+    judge.add_argument("--count", type=int, default=200, help="poses (default: 200)")
+    judge.add_argument("--sheet", type=Path, help="also write a picture: teacher, student, difference")
+    judge.set_defaults(run=_evaluate)
+    return parser.parse_args()
+
+
+def _train(options: argparse.Namespace) -> int:
+    job = Job(
+        character=_character(options.character),
+        teacher=_teacher(options.teacher, options.device),
+        name=options.name,
+        students=options.students,
+        work=options.work,
+        preset=PRESETS[options.preset],
+        poses=read_poses(options.poses) if options.poses else None,
+        seed=options.seed,
+        precision=options.precision,
+        device=torch.device(options.device),
+        start_from=Student.load(options.start_from) if options.start_from else None,
+        licence=options.licence,
+    )
+    distill(job, restart=options.restart, report=_Speaker().say)
+    if rank() == 0:
+        print(job.path)
+    return 0
+
+
+def _evaluate(options: argparse.Namespace) -> int:
+    student, teacher = Student.load(options.student), _teacher(options.teacher, options.device)
+    poses = sample_poses(options.count, HELD_OUT_SEED)
+    with tempfile.TemporaryDirectory() as folder, torch.inference_mode():
+        store.compute(Path(folder), student.character, teacher, poses, lambda done: None)
+        targets = store.TargetStore(Path(folder), poses)
+        print(f"{options.count} poses that no preset learns from:\n{evaluate(student, targets)}")
+        if options.sheet:
+            side_by_side(student, targets, list(range(min(_ON_SHEET, options.count)))).save(options.sheet)
+            print(options.sheet)
+    return 0
+
+
+def _character(name: str) -> Character:
+    return demo_character() if name == "demo" else Character.load(name)
+
+
+def _teacher(name: str, device: str) -> Teacher | DemoRig:
+    return (DemoRig() if name == "demo" else Teacher.load(name)).to(device)
+
+
+class _Speaker:
+    """Says every few seconds how far a run is."""
+
+    def __init__(self) -> None:
+        self._said = 0.0
+
+    def say(self, report: Report) -> None:
+        if rank() != 0 or (time.monotonic() - self._said < _SAY_SECONDS and report.done < report.total):
+            return
+        self._said = time.monotonic()
+        scores = report.progress.scores
+        psnr = f", face {scores[-1][1]:.2f} dB, figure {scores[-1][2]:.2f} dB" if scores else ""
+        print(
+            f"{report.stage}: {report.done} of {report.total}, {report.rate:.1f} a second, "
+            f"{report.seconds_left / 60:.0f} min left{psnr}",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,181 @@
+"""What one step looks at: pixels of faces and crops of frames, drawn where something happens.
+
+Every draw comes from a generator of (seed, step) alone: there is no random state to keep, and every process of a run
+draws the same.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from ..image import SIZE, paste
+from ..networks.siren import FACE_SIZE
+from ..pose import HEAD_FREE
+from ..warping import look_up, positions
+from .forward import crop_positions
+from .losses import BodyTerms
+from .store import TargetStore
+
+# The face that the teacher morphs, and the part of it that is the student's.
+_MORPHED = (slice(32, 224), slice(160, 352))
+_STUDENT = (slice(48, 176), slice(32, 160))
+
+# How pixels of the face are drawn: anywhere, where it changes over the poses, where brows, eyes and mouth are.
+_FACE_SHARES = (0.25, 0.5, 0.25)
+# How the centres of crops are drawn: where the figure ever is, where the frame changes over the poses, anywhere.
+_BODY_SHARES = (0.45, 0.45, 0.1)
+_LOOKED_AT = 64  # poses that tell where things change
+_ALIGNMENT = 4  # pixels: a crop starts on a whole pixel of the coarsest level
+_VISIBLE = 0.02  # alpha
+
+
+class FaceBatch(NamedTuple):
+    """Pixels of faces: poses `[P, 39]`, positions `[P, 2]`, targets `[P, 4]`, mask `[P, 1]`."""
+
+    poses: Tensor
+    xy: Tensor
+    target: Tensor
+    mask: Tensor
+
+
+class BodyBatch(NamedTuple):
+    """Crops of frames: poses `[K, 45]`, first rows and columns `[K]`, the pictures that are warped, targets."""
+
+    poses: Tensor
+    rows: Tensor
+    columns: Tensor
+    pictures: Tensor
+    xy: Tensor
+    target: BodyTerms
+
+
+def generator(seed: int, step: int, stream: int) -> torch.Generator:
+    """The randomness of one step; `stream` tells its users apart. Always the CPU's, so that devices draw the same."""
+    return torch.Generator().manual_seed((seed * 1_000_003 + step) * 8 + stream)
+
+
+class FaceSampler:
+    """Draws pixels of all faces of a store, which it keeps in memory on the device."""
+
+    def __init__(self, store: TargetStore, mask: Tensor, device: torch.device) -> None:
+        count = len(store.poses)
+        faces = torch.empty(count, FACE_SIZE, FACE_SIZE, 4, dtype=torch.float16, device=device)
+        for index in range(count):
+            faces[index] = store.face(index, *_STUDENT)
+        change = _change([face.float() for face in faces[_spread(count)]])
+        mask = mask.to(device)
+        density = torch.stack([torch.ones_like(change), change, mask[0]])
+        self._poses, self._faces = store.poses[:, HEAD_FREE].to(device), faces.flatten(1, 2)
+        self._mask = mask.flatten()[:, None]
+        self._xy = positions(FACE_SIZE, FACE_SIZE, device=device)[0].flatten(1).T.contiguous()
+        self._cumulative = _mixed(density, _FACE_SHARES).flatten().cumsum(0).cpu()
+
+    def pixels(self, count: int, random: torch.Generator) -> FaceBatch:
+        """`count` pixels, each of a pose of its own."""
+        where = _draw(self._cumulative, count, random)
+        which = torch.randint(len(self._poses), (count,), generator=random)
+        return self._batch(which.to(self._xy.device), where.to(self._xy.device))
+
+    def patches(self, count: int, random: torch.Generator) -> FaceBatch:
+        """All pixels of `count` faces."""
+        which = torch.randint(len(self._poses), (count,), generator=random).to(self._xy.device)
+        pixels = torch.arange(FACE_SIZE**2, device=self._xy.device)
+        return self._batch(which.repeat_interleave(len(pixels)), pixels.repeat(count))
+
+    def _batch(self, which: Tensor, where: Tensor) -> FaceBatch:
+        return FaceBatch(self._poses[which], self._xy[where], self._faces[which, where].float(), self._mask[where])
+
+
+class BodySampler:
+    """Draws crops of the frames of a store, which stay on disk."""
+
+    def __init__(self, store: TargetStore, image: Tensor, device: torch.device) -> None:
+        self._store, self._image, self._device = store, image.to(device), device
+        self._pictures = self._image
+        frames = [store.frame(index) for index in _spread(len(store.poses)).tolist()]
+        ever = torch.stack([frame[..., 3] for frame in frames]).amax(0) > 2 * _VISIBLE - 1
+        self._density = _mixed(
+            torch.stack([ever.float(), _change(frames), torch.ones_like(frames[0][..., 0])]), _BODY_SHARES
+        )
+
+    def crops(self, count: int, side: int, size: int, random: torch.Generator) -> BodyBatch:
+        """`count` crops of `side` pixels of the frames at `size` x `size`, each of a pose of its own."""
+        scale = SIZE // size
+        density = functional.avg_pool2d(self._density[None], scale)[0].flatten().cumsum(0)
+        centre = _draw(density, count, random)
+        first = torch.stack([centre // size, centre % size]) - side // 2
+        rows, columns = (first // _ALIGNMENT * _ALIGNMENT).clamp(0, size - side)
+        which = torch.randint(len(self._store.poses), (count,), generator=random)
+        return self._batch(which.tolist(), rows, columns, side, size)
+
+    @staticmethod
+    def part(batch: BodyBatch, items: slice) -> BodyBatch:
+        """Some crops of a batch."""
+        poses, rows, columns, pictures, xy, target = batch
+        images = BodyTerms(*(image[items] for image in target))
+        return BodyBatch(poses[items], rows[items], columns[items], pictures[items], xy[items], images)
+
+    def _batch(self, which: list[int], rows: Tensor, columns: Tensor, side: int, size: int) -> BodyBatch:
+        scale = SIZE // size
+        parts = [
+            (slice(row * scale, (row + side) * scale), slice(column * scale, (column + side) * scale))
+            for row, column in zip(rows.tolist(), columns.tolist(), strict=True)
+        ]
+        where = list(zip(which, parts, strict=True))
+        frame = _smaller(torch.stack([self._store.frame(i, *part) for i, part in where]), scale).to(self._device)
+        grid = _smaller(torch.stack([self._store.grid_change(i, *part) for i, part in where]), scale).to(self._device)
+        rows, columns = rows.to(self._device), columns.to(self._device)
+        xy = crop_positions(rows, columns, side, size)
+        pictures = self._face_morphed(which)
+        target = BodyTerms(frame, warped(pictures, xy, grid), grid, frame)
+        return BodyBatch(self._store.poses[which].to(self._device), rows, columns, pictures, xy, target)
+
+    def _face_morphed(self, which: list[int]) -> Tensor:
+        """The face-morphed pictures `[K, 4, 512, 512]`. Only their faces differ, so only these are written anew."""
+        faces = torch.stack([self._store.face(index) for index in which]).movedim(-1, 1).to(self._device)
+        if len(self._pictures) != len(which):
+            self._pictures = paste(faces, self._image, *_MORPHED)
+        else:
+            self._pictures[..., _MORPHED[0], _MORPHED[1]] = faces
+        return self._pictures
+
+
+def warped(pictures: Tensor, xy: Tensor, grid_change: Tensor) -> Tensor:
+    """`pictures` `[K, 4, H, W]` looked up at positions moved by `grid_change`, both `[K, h, w, 2]`: `[K, h, w, 4]`."""
+    return look_up(pictures, (xy + grid_change).movedim(-1, 1)).movedim(1, -1)
+
+
+def _spread(count: int) -> Tensor:
+    """Indices of up to `_LOOKED_AT` of `count` poses, evenly apart."""
+    return torch.linspace(0, count - 1, min(count, _LOOKED_AT)).round().long()
+
+
+def _change(images: list[Tensor]) -> Tensor:
+    """How much images `[H, W, 4]` differ among each other at every pixel: their standard deviation `[H, W]`."""
+    mean = torch.stack(images).mean(0)
+    return torch.stack([(image - mean).square() for image in images]).mean(0).sqrt().mean(-1)
+
+
+def _mixed(densities: Tensor, shares: tuple[float, ...]) -> Tensor:
+    """Densities `[n, H, W]` mixed by their shares `[1, H, W]`; the share of one that is 0 everywhere goes to others."""
+    totals = densities.flatten(1).sum(1)
+    known = [(d / total, share) for d, total, share in zip(densities, totals, shares, strict=True) if total > 0]
+    mixed = sum((density * share for density, share in known), torch.zeros_like(densities[0]))
+    return (mixed / mixed.sum())[None]
+
+
+def _draw(cumulative: Tensor, count: int, random: torch.Generator) -> Tensor:
+    """`count` pixels by their cumulative density."""
+    chance = torch.rand(count, generator=random) * cumulative[-1]
+    return torch.searchsorted(cumulative, chance).clamp(max=len(cumulative) - 1)
+
+
+def _smaller(images: Tensor, scale: int) -> Tensor:
+    """Means over squares of `scale` pixels of `[K, h, w, C]`."""
+    if scale == 1:
+        return images
+    return functional.avg_pool2d(images.movedim(-1, 1), scale).movedim(1, -1)

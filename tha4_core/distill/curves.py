@@ -1,0 +1,74 @@
+"""A run's losses and scores as a picture."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+from PIL import Image, ImageDraw, ImageFont
+
+from .checkpoint import Progress
+
+_WIDTH, _HEIGHT, _FINE = 960, 420, 2
+_BACKGROUND, _PANEL, _GRID, _INK = (24, 26, 31), (32, 35, 41), (58, 62, 72), (222, 226, 233)
+_COLORS = {"face": (240, 150, 90), "body": (95, 170, 240), "figure": (95, 170, 240)}
+_LEFT, _RIGHT, _TOP, _BOTTOM, _GAP = 56, 16, 40, 34, 64
+
+Points = list[tuple[float, float]]
+Box = tuple[float, float, float, float]
+
+
+def draw_curves(progress: Progress, steps: int) -> Image.Image:
+    """Loss (logarithmic) and PSNR over `steps` steps: RGB, 960 x 420."""
+    picture = Image.new("RGB", (_WIDTH * _FINE, _HEIGHT * _FINE), _BACKGROUND)
+    draw = ImageDraw.Draw(picture)
+    middle = _WIDTH / 2
+    left = (_LEFT, _TOP, middle - _GAP / 2, _HEIGHT - _BOTTOM)
+    right = (middle + _GAP / 2, _TOP, _WIDTH - _RIGHT, _HEIGHT - _BOTTOM)
+    losses = {
+        name: [(row[0], math.log10(max(row[column], 1e-6))) for row in progress.losses]
+        for column, name in ((1, "face"), (2, "body"))
+    }
+    scores = {name: [(row[0], row[column]) for row in progress.scores] for column, name in ((1, "face"), (2, "figure"))}
+    _panel(draw, left, "loss", losses, steps, lambda level: f"{10**level:.2g}")
+    _panel(draw, right, "PSNR against the teacher, dB", scores, steps, lambda level: f"{level:.0f}")
+    return picture.resize((_WIDTH, _HEIGHT), Image.Resampling.BOX)
+
+
+def _panel(
+    draw: ImageDraw.ImageDraw,
+    box: Box,
+    title: str,
+    curves: dict[str, Points],
+    steps: int,
+    label: Callable[[float], str],
+) -> None:
+    x0, y0, x1, y1 = (number * _FINE for number in box)
+    draw.rectangle((x0, y0, x1, y1), fill=_PANEL)
+    draw.text((x0, y0 - 26 * _FINE), title, font=_font(13), fill=_INK)
+    low, high = _range([value for points in curves.values() for _, value in points])
+    for part in range(5):
+        level = low + (high - low) * part / 4
+        y = y1 - (y1 - y0) * part / 4
+        draw.line((x0, y, x1, y), fill=_GRID, width=_FINE)
+        draw.text((x0 - 6 * _FINE, y), label(level), font=_font(11), fill=_INK, anchor="rm")
+    draw.text((x1, y1 + 8 * _FINE), f"{steps} steps", font=_font(11), fill=_INK, anchor="ra")
+    for row, (name, points) in enumerate(curves.items()):
+        wide, tall = (x1 - x0) / steps, (y1 - y0) / (high - low)
+        where = [(x0 + wide * step, y1 - tall * (value - low)) for step, value in points]
+        if len(where) > 1:
+            draw.line(where, fill=_COLORS[name], width=2 * _FINE, joint="curve")
+        at = (x1 - 6 * _FINE, y0 - (26 - 14 * row) * _FINE)
+        last = f" {label(points[-1][1])}" if points else ""
+        draw.text(at, f"{name}{last}", font=_font(11), fill=_COLORS[name], anchor="ra")
+
+
+def _range(values: list[float]) -> tuple[float, float]:
+    if not values:
+        return 0.0, 1.0
+    low, high = min(values), max(values)
+    return (low, high) if high - low > 1e-3 else (low - 0.5, high + 0.5)
+
+
+def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    return ImageFont.load_default(size * _FINE)

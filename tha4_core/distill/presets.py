@@ -1,0 +1,115 @@
+"""How long to train, at which rates, on what: the presets by time, and the published recipe (spec section 6).
+
+Everything here is a function of the step alone, so that a run which went on after a break is the run it would have
+been.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+from ..image import SIZE
+from .losses import BodyWeights
+
+
+@dataclass(frozen=True)
+class Preset:
+    """One way to train. Rates are the highest; `published` takes rates and weights from the published table."""
+
+    name: str
+    meaning: str
+    poses: int
+    """Poses drawn to learn from, where none are given."""
+    steps: int
+    face_pixels: int
+    """Pixels a step for the face, each of its own pose; published: whole patches, 8 a step."""
+    crops: int
+    """Crops a step for the body, each of its own pose."""
+    side: int
+    """Height and width of a crop; 512 is the whole frame."""
+    face_rate: float = 5e-4
+    body_rate: float = 5e-4
+    published: bool = False
+    held_out: int = 8
+    """Poses that are not learned from, to judge by."""
+
+    def scaled(self, share: float) -> Preset:
+        """The same recipe over a share of the steps."""
+        return replace(self, steps=max(1, round(self.steps * share)))
+
+
+class BodyPlan(NamedTuple):
+    """What the body's next step is like: its rate, the terms' weights, the size that the body is sampled at."""
+
+    rate: float
+    weights: BodyWeights
+    size: int
+
+
+PUBLISHED_BATCH = 8
+_FACE_EXAMPLES, _BODY_EXAMPLES = 1_000_000, 1_500_000
+
+PRESETS = {
+    preset.name: preset
+    for preset in (
+        Preset("draft", "A first look.", 300, 2_000, 4_096, 16, 32),
+        Preset("good", "Good enough to play with.", 1_000, 9_000, 4_096, 16, 32, face_rate=4e-4, body_rate=3e-4),
+        Preset("best", "As good as it gets.", 3_000, 60_000, 8_192, 32, 32, face_rate=4e-4, body_rate=3e-4),
+        Preset(
+            "paper",
+            "The published recipe, for comparison: 1.5 million whole frames.",
+            3_000,
+            _BODY_EXAMPLES // PUBLISHED_BATCH,
+            0,
+            PUBLISHED_BATCH,
+            SIZE,
+            published=True,
+        ),
+    )
+}
+"""The presets by name, quickest first."""
+
+# Until which example: the rate, and the weights of the four terms.
+_PUBLISHED_FACE = ((200_000, 1e-4), (500_000, 1e-4 / 3), (800_000, 1e-5), (_FACE_EXAMPLES, 1e-4 / 30))
+_PUBLISHED_BODY = (
+    (200_000, 1e-4, BodyWeights(0.25, 0.25, 0.5, 2)),
+    (400_000, 3e-5, BodyWeights(0.25, 0.25, 0.5, 2)),
+    (600_000, 3e-5, BodyWeights(1, 2.5, 5, 1)),
+    (800_000, 1e-5, BodyWeights(1, 2.5, 5, 1)),
+    (1_300_000, 1e-5, BodyWeights(10, 1, 1, 1)),
+    (_BODY_EXAMPLES, 3e-6, BodyWeights(10, 1, 1, 1)),
+)
+
+# Ours: until which share of the run. Coarse to fine, because a quarter of the size shows the whole motion in a
+# sixteenth of the pixels; motion and colour first, the frame itself when they are there. The grid's weight is large
+# because its numbers are small: a pixel is 1/256, and half a pixel off spoils every line of a drawing.
+_SIZES = ((0.2, SIZE // 4), (0.5, SIZE // 2), (1.0, SIZE))
+_WEIGHTS = ((0.2, BodyWeights(1, 0.5, 100, 3)), (0.5, BodyWeights(3, 1, 200, 3)), (1.0, BodyWeights(10, 1, 200, 2)))
+_WARM_UP = 0.02
+
+
+def face_rate(preset: Preset, step: int) -> float | None:
+    """The rate of the face's next step after `step` of them; None: the face is done."""
+    if not preset.published:
+        return preset.face_rate * _up_and_down(step / preset.steps)
+    examples = step * PUBLISHED_BATCH
+    return next((rate for until, rate in _PUBLISHED_FACE if examples < until), None)
+
+
+def body_plan(preset: Preset, step: int) -> BodyPlan:
+    """What the body's next step after `step` of them is like."""
+    if preset.published:
+        examples = min(step * PUBLISHED_BATCH, _BODY_EXAMPLES - 1)
+        rate, weights = next((rate, weights) for until, rate, weights in _PUBLISHED_BODY if examples < until)
+        return BodyPlan(rate, weights, SIZE)
+    share = min(step, preset.steps - 1) / preset.steps
+    weights = next(weights for until, weights in _WEIGHTS if share < until)
+    size = next(size for until, size in _SIZES if share < until)
+    return BodyPlan(preset.body_rate * _up_and_down(share), weights, max(size, preset.side))
+
+
+def _up_and_down(share: float) -> float:
+    """A short way up, then half a cosine down to 0."""
+    return min(1.0, (share + 1e-3) / _WARM_UP) * 0.5 * (1 + math.cos(math.pi * share))

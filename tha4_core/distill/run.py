@@ -1,0 +1,211 @@
+"""From a character and a teacher to a student in a file: what is checked, computed, trained and kept, in this order."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+import torch.distributed
+from torch import Tensor
+
+from ..character import Character
+from ..errors import DistillError
+from ..pose import check_poses
+from ..student import Student
+from ..weights import StateDict, load_strictly
+from . import checkpoint, store
+from .batches import BodySampler, FaceSampler, generator
+from .checkpoint import Progress
+from .job import Job, check
+from .judging import evaluate
+from .poses import sample_poses
+from .start import initialise
+from .store import TargetStore, fingerprint
+from .trainer import Trainer, matrix_precision, processes, rank, train
+from .watch import Report, Watch
+
+DISTILLED = "distilled"
+"""The key of a student's metadata that holds what it was made from."""
+HISTORY = "history"
+"""The key of a student's metadata that holds its losses and scores."""
+
+HELD_OUT_SEED = 2**31 - 1
+"""Poses of this seed are never trained on."""
+
+CACHE_LIMIT = 20 * 10**9
+"""Bytes of teacher's frames that are kept; those of the run itself may be more."""
+
+_START = 2  # stream of randomness
+
+
+def distill(
+    job: Job,
+    *,
+    restart: bool = False,
+    tick: Callable[[], None] = lambda: None,
+    report: Callable[[Report], None] = lambda report: None,
+) -> Student:
+    """Make the student, or go on where an equal job was stopped, or load it where it is finished.
+
+    `tick` is called many times a second and `report` after every step; what they raise stops the run, which is saved.
+    `restart` forgets what is there of that name. Raises DistillError for names, pictures and poses that cannot serve,
+    and where another job's work would be overwritten.
+    """
+    check(job)
+    identity = job.identity()
+    finished = None if restart else _finished(job, identity)
+    if finished is not None:
+        return finished
+    # ComfyUI runs its nodes in inference mode, in which nothing can be trained.
+    with _locked(job), torch.inference_mode(False), torch.enable_grad(), matrix_precision(job.precision):
+        begun = None if restart else _begun(job, identity)
+        training, held_out = _targets(job, identity, tick, report)
+        trainer = _trainer(job, training, tick)
+        if begun is not None:
+            trainer.resume(*begun)
+        train(trainer, job.checkpoint, identity, Watch(trainer, held_out, tick, report).look)
+        return _finish(job, trainer, held_out, identity)
+
+
+def history_of(student: Student) -> Progress:
+    """The losses and scores of the run that made a student; empty where its file does not say."""
+    about = json.loads(student.metadata.get(HISTORY, "{}"))
+    return Progress(**about)
+
+
+def _finished(job: Job, identity: dict[str, str]) -> Student | None:
+    if not job.path.is_file():
+        return None
+    student = Student.load(job.path)
+    made_from = json.loads(student.metadata.get(DISTILLED, "{}"))
+    if made_from == identity:
+        return student
+    raise DistillError(_taken(job, f"{job.path} is a student", made_from, identity))
+
+
+def _begun(job: Job, identity: dict[str, str]) -> tuple[StateDict, Progress] | None:
+    if not job.checkpoint.is_file():
+        return None
+    tensors, progress, made_from = checkpoint.load(job.checkpoint)
+    if made_from != identity:
+        raise DistillError(_taken(job, f"{job.checkpoint} is an unfinished training", made_from, identity))
+    return tensors, progress
+
+
+def _taken(job: Job, what: str, found: dict[str, str], wanted: dict[str, str]) -> str:
+    different = [key for key in wanted if found.get(key) != wanted[key]]
+    return (
+        f'The name "{job.name}" is taken: {what} made with another {", ".join(different)}. Choose another name, or '
+        "restart to replace it."
+    )
+
+
+@contextmanager
+def _locked(job: Job) -> Iterator[None]:
+    """Hold the name, so that no two runs write the same checkpoint."""
+    from filelock import FileLock, Timeout
+
+    if rank() != 0:
+        yield
+        return
+    try:
+        job.work.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(job.work / f"{job.name}.lock")
+        with lock.acquire(timeout=0):
+            yield
+    except Timeout as error:
+        raise DistillError(f'"{job.name}" is being distilled by another process. Wait for it, or stop it.') from error
+    except OSError as error:
+        raise DistillError(f"{job.work}: cannot be written to ({error.strerror or error}).") from error
+
+
+def _targets(
+    job: Job, identity: dict[str, str], tick: Callable[[], None], report: Callable[[Report], None]
+) -> tuple[TargetStore, TargetStore]:
+    """The teacher's frames to learn from, and those to judge by: held-out poses, or some of the poses given."""
+    poses = sample_poses(job.preset.poses, job.seed) if job.poses is None else check_poses(job.poses)
+    if job.poses is None:
+        held_out = sample_poses(job.preset.held_out, HELD_OUT_SEED)
+    else:
+        held_out = poses[torch.linspace(0, len(poses) - 1, min(len(poses), job.preset.held_out)).round().long()]
+    sets = [
+        (job.work / "teacher" / fingerprint(identity["teacher"], identity["character"], p), p)
+        for p in (poses, held_out)
+    ]
+    if rank() == 0:
+        for folder, _ in sets:
+            store.touch(folder)
+        store.make_room(job.work / "teacher", {folder for folder, _ in sets}, CACHE_LIMIT)
+    for folder, some in sets:
+        _compute(job, folder, some, tick, report)
+    _wait_for_all()
+    return TargetStore(sets[0][0], poses), TargetStore(sets[1][0], held_out)
+
+
+def _compute(job: Job, folder: Path, poses: Tensor, tick: Callable[[], None], report: Callable[[Report], None]) -> None:
+    start, first = time.monotonic(), -1
+
+    def look(done: int) -> None:
+        nonlocal first
+        tick()
+        first = done if first < 0 else first
+        rate = (done - first) / max(1e-6, time.monotonic() - start)
+        left = (len(poses) - done) / rate if rate else 0.0
+        report(Report("teacher", done, len(poses), rate, left, Progress()))
+
+    at_once = 1 if job.device.type == "cpu" else 4
+    with torch.inference_mode():
+        share = (rank(), processes())
+        store.compute(folder, job.character, job.teacher, poses, look, at_once=at_once, share=share)
+
+
+def _trainer(job: Job, training: TargetStore, tick: Callable[[], None]) -> Trainer:
+    student = Student(Character(job.character.picture.clone(), job.character.name))
+    initialise(
+        student.face_morpher,
+        student.body_morpher,
+        generator(job.seed, 0, _START),
+        published=job.preset.published,
+    )
+    if job.start_from is not None:
+        for name in ("face_morpher", "body_morpher"):
+            weights = {k: v.cpu().clone() for k, v in job.start_from.get_submodule(name).state_dict().items()}
+            load_strictly(student.get_submodule(name), weights, f"the student to start from ({name})")
+    student.to(job.device)
+    with torch.inference_mode():
+        mask = job.teacher.face_mask(job.character)
+    faces = FaceSampler(training, mask.cpu().clone(), job.device)
+    return Trainer(student, faces, BodySampler(training, student.image, job.device), job.preset, job.seed, tick)
+
+
+def _finish(job: Job, trainer: Trainer, held_out: TargetStore, identity: dict[str, str]) -> Student:
+    student = trainer.student.eval().requires_grad_(False)
+    scores = evaluate(student, held_out)
+    student.metadata = {
+        "licence": job.licence,
+        "made_by": f"THA4 for ComfyUI, preset {job.preset.name}",
+        "scores": json.dumps(asdict(scores)),
+        DISTILLED: json.dumps(identity),
+        HISTORY: json.dumps(asdict(trainer.progress)),
+    }
+    if rank() == 0:
+        try:
+            student.save(job.path)
+        except OSError as error:
+            raise DistillError(
+                f"{job.path}: the student could not be saved ({error.strerror or error}). Free some disk space and "
+                "start again: the training is kept."
+            ) from error
+        job.checkpoint.unlink(missing_ok=True)
+    _wait_for_all()
+    return student
+
+
+def _wait_for_all() -> None:
+    if processes() > 1:
+        torch.distributed.barrier()

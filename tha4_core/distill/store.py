@@ -1,0 +1,177 @@
+"""A teacher's targets on disk: computed once, used for every step, every preset and every restart.
+
+A set of poses is a folder of chunks, each a `.npy` of float16 that is written whole or not at all; whatever stops the
+computation costs one chunk. A pose is 3.4 MB.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ..character import Character
+from ..errors import DistillError
+from ..image import SIZE
+from ..targets import Targets
+
+CHUNK = 32
+_FACE_SIDE = 192
+_SHAPES = ((SIZE, SIZE, 4), (SIZE, SIZE, 2), (_FACE_SIDE, _FACE_SIDE, 4))  # frame, grid change, face
+_NUMBERS = sum(height * width * channels for height, width, channels in _SHAPES)
+BYTES_PER_POSE = 2 * _NUMBERS
+_SPARE = 2**28  # bytes that are left free on the disk
+
+Half = np.ndarray[tuple[int, ...], np.dtype[np.float16]]
+
+
+class TeacherLike(Protocol):
+    """What distillation asks of a teacher: `Teacher` and `DemoRig` are ones."""
+
+    def targets(self, character: Character, poses: Tensor) -> Targets:
+        """What to learn, for poses `[N, 45]`."""
+
+    def face_mask(self, character: Character) -> Tensor:
+        """Where brows, eyes and mouth move: `[1, 128, 128]`, 0..1."""
+
+
+class TargetStore:
+    """The targets of poses `[N, 45]` as they lie in a folder of chunks."""
+
+    def __init__(self, folder: Path, poses: Tensor) -> None:
+        self.poses = poses
+        starts = range(0, len(poses), CHUNK)
+        self._chunks: list[Half] = [np.load(_chunk(folder, start), mmap_mode="r") for start in starts]
+
+    def frame(self, index: int, rows: slice = slice(None), columns: slice = slice(None)) -> Tensor:
+        """A part of a pose's frame, float32 `[h, w, 4]` in model space."""
+        return self._part(index, 0, rows, columns)
+
+    def grid_change(self, index: int, rows: slice = slice(None), columns: slice = slice(None)) -> Tensor:
+        """A part of a pose's grid change, float32 `[h, w, 2]`."""
+        return self._part(index, 1, rows, columns)
+
+    def face(self, index: int, rows: slice = slice(None), columns: slice = slice(None)) -> Tensor:
+        """A part of the face of the face-morphed picture, float32 `[h, w, 4]`; all of it is `[192, 192, 4]`."""
+        return self._part(index, 2, rows, columns)
+
+    def _part(self, index: int, kind: int, rows: slice, columns: slice) -> Tensor:
+        numbers = self._chunks[index // CHUNK][index % CHUNK]
+        first = sum(int(np.prod(shape)) for shape in _SHAPES[:kind])
+        whole = numbers[first : first + int(np.prod(_SHAPES[kind]))].reshape(_SHAPES[kind])
+        return torch.from_numpy(whole[rows, columns].astype(np.float32))
+
+
+def compute(
+    folder: Path,
+    character: Character,
+    teacher: TeacherLike,
+    poses: Tensor,
+    tick: Callable[[int], None],
+    *,
+    at_once: int = 1,
+    share: tuple[int, int] = (0, 1),
+) -> None:
+    """Bring a folder of chunks to completion; `tick` is told how many poses are done and may raise.
+
+    `share` (i, n): do every n-th chunk from the i-th on, for n processes with one folder. Raises DistillError where
+    the disk is full.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    missing = [start for start in range(0, len(poses), CHUNK) if not _chunk(folder, start).is_file()][
+        share[0] :: share[1]
+    ]
+    _check_space(folder, sum(len(poses[start : start + CHUNK]) for start in missing))
+    for start in missing:
+        some = poses[start : start + CHUNK]
+        chunk = np.empty((len(some), _NUMBERS), np.float16)
+        for first in range(0, len(some), at_once):
+            tick(min(start + first, len(poses)))
+            targets = teacher.targets(character, some[first : first + at_once])
+            for row, numbers in enumerate(_numbers(targets)):
+                chunk[first + row] = numbers
+        _write(_chunk(folder, start), chunk)
+    tick(len(poses))
+
+
+def make_room(root: Path, keep: set[Path], limit: int) -> None:
+    """Delete folders in `root`, those used longest ago first, until all others together with `keep` are within `limit`.
+
+    A folder is used when `touch` says so.
+    """
+    folders = sorted((f for f in root.iterdir() if f.is_dir()), key=lambda f: f.stat().st_mtime, reverse=True)
+    total = sum(_size(folder) for folder in folders if folder in keep)
+    for folder in folders:
+        if folder not in keep:
+            total += _size(folder)
+            if total > limit:
+                shutil.rmtree(folder)
+
+
+def touch(folder: Path) -> None:
+    """Say that a folder is being used."""
+    folder.mkdir(parents=True, exist_ok=True)
+    os.utime(folder)
+
+
+def fingerprint(*parts: Tensor | nn.Module | str) -> str:
+    """A name for what was given: equal for equal numbers and texts."""
+    digest = hashlib.sha256()
+    for part in parts:
+        tensors = [*part.parameters(), *part.buffers()] if isinstance(part, nn.Module) else [part]
+        digest.update(type(part).__qualname__.encode())
+        for tensor in tensors:
+            if isinstance(tensor, str):
+                digest.update(tensor.encode())
+            else:
+                digest.update(str((tensor.dtype, tuple(tensor.shape))).encode())
+                digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()[:16]
+
+
+def _numbers(targets: Targets) -> list[Half]:
+    """One row of float16 for each pose."""
+    images = (targets.frame, targets.grid_change, targets.face)
+    flat = [image.movedim(1, -1).flatten(1).half().cpu() for image in images]
+    return list(torch.cat(flat, dim=1).numpy())
+
+
+def _chunk(folder: Path, start: int) -> Path:
+    return folder / f"{start:06}.npy"
+
+
+def _write(path: Path, chunk: Half) -> None:
+    temporary = path.with_suffix(".part")
+    try:
+        with temporary.open("wb") as file:
+            np.save(file, chunk)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        raise DistillError(
+            f"{path.parent}: the teacher's frames could not be written ({error.strerror or error}). Free some disk "
+            "space and start again: what is there already is kept."
+        ) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _check_space(folder: Path, poses: int) -> None:
+    needed, free = poses * BYTES_PER_POSE, shutil.disk_usage(folder).free
+    if needed + _SPARE > free:
+        raise DistillError(
+            f"{folder}: the teacher's frames for {poses} poses need {needed / 1e9:.1f} GB, and {free / 1e9:.1f} GB are "
+            "free. Free some disk space, or choose a preset with fewer poses."
+        )
+
+
+def _size(folder: Path) -> int:
+    return sum(file.stat().st_size for file in folder.iterdir() if file.is_file())

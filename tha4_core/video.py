@@ -1,0 +1,266 @@
+"""Pictures to a video file, encoded as they come: memory does not grow with the length of the video.
+
+The encoders are FFmpeg's, by way of PyAV (the package `av`, which ComfyUI brings and only this module uses), and
+Pillow's for animated WebP.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
+from fractions import Fraction
+from itertools import chain
+from math import ceil
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from .errors import VideoError
+
+if TYPE_CHECKING:
+    from av import VideoFrame
+    from av.container import OutputContainer
+
+_LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1"}
+
+
+@dataclass(frozen=True)
+class Sound:
+    """`waveform` `[channels, samples]` in -1..1, at `rate` samples a second."""
+
+    waveform: Tensor
+    rate: int
+
+
+@dataclass(frozen=True)
+class Video:
+    """What is to be written: `count` pictures of `size` (width, height), `rate` of them a second.
+
+    `pictures` gives them in batches `[n, H, W, 3 or 4]`, straight-alpha sRGB in 0..1, four channels with `alpha`.
+    `sound` is cut where the pictures end. `metadata` is text that the file carries (ASCII in a webp).
+    """
+
+    pictures: Iterable[Tensor]
+    count: int
+    size: tuple[int, int]
+    rate: Fraction
+    alpha: bool = False
+    sound: Sound | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Format:
+    """A kind of video file: its container and codecs, and its pixels without and with alpha, by FFmpeg's names.
+
+    `encoding` gives the codec's options for a quality from 0 to 100. The container webp is Pillow's.
+    """
+
+    container: str
+    codec: str
+    pixels: str
+    alpha_pixels: str | None
+    audio_codec: str | None
+    encoding: Callable[[int], dict[str, str]]
+
+
+def _h264(quality: int) -> dict[str, str]:
+    return {"crf": str(max(1, round((100 - quality) * 0.7)))}  # 0 would be lossless, which browsers do not play
+
+
+def _vp9(quality: int) -> dict[str, str]:
+    return {"crf": str(round((100 - quality) * 0.63)), "b": "0", "deadline": "good", "cpu-used": "4", "row-mt": "1"}
+
+
+def _prores(_: int) -> dict[str, str]:
+    return {"profile": "4444"}
+
+
+def _webp(quality: int) -> dict[str, str]:
+    return {"quality": str(quality)}
+
+
+FORMATS = {
+    "webm": Format("webm", "libvpx-vp9", "yuv420p", "yuva420p", "libopus", _vp9),
+    "mov": Format("mov", "prores_ks", "yuv444p10le", "yuva444p10le", "pcm_s16le", _prores),
+    "webp": Format("webp", "webp", "rgb", "rgba", None, _webp),
+    "mp4": Format("mp4", "libx264", "yuv420p", None, "aac", _h264),
+}
+"""The files that can be written, by suffix. All but mp4 keep alpha; all but webp have sound."""
+
+
+def save(
+    video: Video, target: Path | IO[bytes], format: Format, encoding: Mapping[str, str] | None = None, quality: int = 75
+) -> None:
+    """Write a video, taking its pictures one batch after another.
+
+    A file is written under a temporary name and renamed: whatever goes wrong, `target` is the old file or the whole
+    new one. `encoding` replaces options that the format would give its codec for `quality` (0 to 100). Raises
+    VideoError where the format has no alpha, cannot hold the size, or PyAV is missing.
+    """
+    _check(video, format)
+    options = format.encoding(quality) | dict(encoding or {})
+    with _renamed(target) if isinstance(target, Path) else nullcontext(target) as file:
+        if format.container == "webp":
+            _save_webp(video, file, int(options["quality"]))
+        else:
+            _save_by_ffmpeg(video, file, format, options)
+
+
+def _check(video: Video, format: Format) -> None:
+    if video.alpha and format.alpha_pixels is None:
+        raise VideoError(f"{format.container} files have no alpha; choose webm, mov or webp.")
+    if "420" in format.pixels and any(side % 2 for side in video.size):
+        raise VideoError(
+            f"The pictures are {video.size[0]} x {video.size[1]}, and {format.container} files need even numbers. "
+            "Crop or pad them by one pixel, or choose mov or webp."
+        )
+
+
+@contextmanager
+def _renamed(path: Path) -> Iterator[Path]:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
+    try:
+        yield temporary
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _save_by_ffmpeg(video: Video, file: Path | IO[bytes], format: Format, options: dict[str, str]) -> None:
+    with _container(file, format) as container:
+        container.metadata.update(video.metadata)
+        stream = container.add_stream(format.codec, rate=video.rate, options=options)
+        stream.width, stream.height = video.size
+        stream.pix_fmt = str(format.alpha_pixels if video.alpha else format.pixels)
+        # Without these, players guess by the picture's size which matrix its colours were made with.
+        context: Any = stream.codec_context
+        context.colorspace = context.color_primaries = context.color_trc = _BT709
+        context.color_range = _STUDIO_RANGE
+        sound = _SoundTrack(container, format.audio_codec, video.sound) if video.sound and format.audio_codec else None
+        for index, pixels in enumerate(_pixels(video.pictures)):
+            container.mux(stream.encode(_frame(pixels, stream.pix_fmt, index, video.rate)))
+            if sound is not None:
+                container.mux(sound.until((index + 1) / video.rate))
+        container.mux(stream.encode(None))
+        if sound is not None:
+            container.mux(sound.rest())
+
+
+_BT709, _STUDIO_RANGE = 1, 1  # FFmpeg's numbers
+
+
+def _container(file: Path | IO[bytes], format: Format) -> OutputContainer:
+    try:
+        import av
+    except ImportError as error:
+        raise VideoError("Videos need the Python package av (PyAV), which ComfyUI brings: pip install av") from error
+    options = {}
+    if format.container in ("mp4", "mov"):
+        # To move the index to the file's start, FFmpeg opens it again by its name.
+        options["movflags"] = "use_metadata_tags" + ("+faststart" if isinstance(file, Path) else "")
+    name = str(file) if isinstance(file, Path) else file
+    container: OutputContainer = av.open(name, "w", format=format.container, options=options)
+    return container
+
+
+def _frame(pixels: NDArray[np.uint8], pixel_format: str, index: int, rate: Fraction) -> VideoFrame:
+    from av import VideoFrame
+    from av.video.reformatter import Colorspace
+
+    frame = VideoFrame.from_ndarray(pixels, format="rgba" if pixels.shape[-1] == 4 else "rgb24")
+    frame = frame.reformat(format=pixel_format, dst_colorspace=Colorspace.ITU709)
+    frame.pts, frame.time_base = index, 1 / rate
+    return frame
+
+
+class _SoundTrack:
+    """Encodes a sound piece by piece, in step with the pictures, so that no container has to hold one of them back."""
+
+    def __init__(self, container: OutputContainer, codec: str, sound: Sound) -> None:
+        from av.codec import Codec
+
+        self._waveform, self._rate, self._at = sound.waveform, sound.rate, 0
+        if len(sound.waveform) not in _LAYOUTS:
+            self._waveform = sound.waveform.mean(dim=0, keepdim=True)
+        self._layout = _LAYOUTS[len(self._waveform)]
+        known: Any = Codec(codec, "w").audio_rates
+        rate = sound.rate if not known or sound.rate in known else 48000
+        self._stream: Any = container.add_stream(codec, rate=rate, layout=self._layout)
+
+    def until(self, seconds: Fraction) -> list[Any]:
+        """The packets that are ready once the sound up to this time is encoded."""
+        from av import AudioFrame
+
+        end = min(ceil(seconds * self._rate), self._waveform.shape[1])
+        if end <= self._at:
+            return []
+        samples = self._waveform[:, self._at : end].float().cpu().contiguous().numpy()
+        frame = AudioFrame.from_ndarray(samples, format="fltp", layout=self._layout)
+        frame.sample_rate, frame.pts, frame.time_base = self._rate, self._at, Fraction(1, self._rate)
+        self._at = end
+        return list(self._stream.encode(frame))
+
+    def rest(self) -> list[Any]:
+        """The packets that the encoder still held."""
+        return list(self._stream.encode(None))
+
+
+def _save_webp(video: Video, file: Path | IO[bytes], quality: int) -> None:
+    # FFmpeg could write it too, but without key frames: what changes slowly then leaves traces in a lossy file.
+    film = _Film(_pixels(video.pictures), video.count)
+    film.save(
+        file,
+        "WEBP",
+        save_all=True,
+        duration=float(1000 / video.rate),
+        loop=0,
+        lossless=quality >= 100,
+        quality=quality,
+        method=4,
+        exif=_exif(video.metadata),
+    )
+
+
+class _Film(Image.Image):
+    """An animation as Pillow saves one, which has its next picture made when it is asked for it."""
+
+    def __init__(self, pictures: Iterator[NDArray[np.uint8]], count: int) -> None:
+        first = next(pictures)
+        super().__init__()
+        self.n_frames = count
+        self._left, self._at = chain([first], pictures), -1
+        self.seek(0)
+        self._mode, self._size = self._shown.mode, self._shown.size
+
+    def seek(self, frame: int) -> None:
+        """Show the next picture; any other stays where it is, as Pillow rewinds when it is done."""
+        if frame == self._at + 1:
+            self._at, self._shown = frame, Image.fromarray(next(self._left))
+            self.im = self._shown.im
+
+    def tell(self) -> int:
+        return 0
+
+
+def _exif(metadata: Mapping[str, str]) -> Image.Exif:
+    """Texts where ComfyUI keeps and looks for a workflow in a WebP: from the tag Model downwards."""
+    exif = Image.Exif()
+    for tag, (name, text) in zip(range(0x0110, 0, -1), metadata.items(), strict=False):
+        exif[tag] = f"{name}:{text}"
+    return exif
+
+
+def _pixels(pictures: Iterable[Tensor]) -> Iterator[NDArray[np.uint8]]:
+    """Picture after picture, uint8 `[H, W, 3 or 4]`."""
+    for batch in pictures:
+        whole = (batch.float().clamp(0, 1) * 255).round().to(torch.uint8).cpu()
+        yield from whole.contiguous().numpy()

@@ -90,6 +90,17 @@ def test_a_training_that_starts_anew_starts_its_curves_anew(comfy: ComfyPage) ->
     assert coloured(drawn(panel, "loss")) == 0
 
 
+def test_what_the_teacher_shows_first_is_no_point_of_the_curves(comfy: ComfyPage) -> None:
+    panel, sender = add(comfy)
+    send(comfy, sender, event(panel.node, 900, steps=1000, stage="teacher", loss=None, psnr=None))
+    expect(panel.find(".tha4-monitor-state")).to_have_text(
+        "The teacher shows its frames · quick · 900 / 1000", timeout=PATIENCE
+    )
+    loss = {"step": 10, "face": 0.5, "body": 0.5}
+    send(comfy, sender, event(panel.node, 12, stage="training", loss=loss, psnr=None))
+    expect(panel.find("figcaption").nth(0)).to_contain_text("face 0.500", timeout=PATIENCE)
+
+
 def test_events_for_other_nodes_and_pictures_from_elsewhere_are_not_shown(comfy: ComfyPage) -> None:
     panel, sender = add(comfy)
     other = event(panel.node + 1000, 20)

@@ -63,9 +63,9 @@ def said() -> set[str]:
     scripts = "\n".join(path.read_text(encoding="utf-8") for path in SCRIPTS.rglob("*.js"))
     found = set(re.findall(r'\btext\("([^"]+)"', scripts)) | set(re.findall(r'^const HOW = "([^"]+)"', scripts, re.M))
     found |= set(re.findall(r'button\("\w+", "[^"]+", "([^"]+)"', scripts))
-    states = re.search(r"^const STATES = \{(.*)\}", scripts, re.M)
+    states = re.search(r"^const STATES = \{(.*?)\}", scripts, re.M | re.S)
     assert states
-    found |= {*re.findall(r'"(\w+)"', states[1]), *GROUPS, "face"}
+    found |= {*re.findall(r'"([^"]+)"', states[1]), *GROUPS, "face"}
     return found | {f"finding.{code}" for code in re.findall(r"`(\w+)`", diagnose.__doc__ or "")}
 
 

@@ -1,13 +1,8 @@
-"""A node pack for the tests: a node by which the real server sends the events that it is given.
-
-Where there is no Distill Student yet, it also has a node of that name, for the monitor to be on.
-"""
+"""A node pack for the tests: a node by which the real server sends the events that it is given."""
 
 import json
 
 from server import PromptServer
-
-import nodes
 
 
 class SendEvents:
@@ -28,10 +23,4 @@ class SendEvents:
         return {}
 
 
-class StandIn(SendEvents):
-    """What the monitor is on until there is a Distill Student."""
-
-
 NODE_CLASS_MAPPINGS = {"SendEvents": SendEvents}
-if "THA4DistillStudent" not in nodes.NODE_CLASS_MAPPINGS:
-    NODE_CLASS_MAPPINGS["THA4DistillStudent"] = StandIn

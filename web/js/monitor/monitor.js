@@ -5,7 +5,14 @@ import { text } from "../text.js";
 import { drawChart } from "./chart.js";
 import { onEvent, runOf } from "./history.js";
 
-const STATES = { running: "Training", saved: "Saved", finished: "Finished", stopped: "Stopped", failed: "Failed" };
+const STATES = {
+  running: "Training",
+  watching: "The teacher shows its frames",
+  saved: "Saved",
+  finished: "Finished",
+  stopped: "Stopped",
+  failed: "Failed",
+};
 
 export class Monitor {
   constructor(node) {
@@ -56,15 +63,16 @@ export class Monitor {
 
   #show(run) {
     if (!run) return;
-    const { last, losses, psnrs, preview } = run;
-    this.element.dataset.state = last.state;
-    this.state.textContent = `${text(STATES[last.state] ?? last.state)} · ${last.preset} · ${last.step} / ${last.steps}`;
-    this.rate.textContent = last.state === "running" || last.state === "saved" ? pace(last) : "";
+    const { last, losses, psnrs, preview, steps } = run;
+    const state = last.state === "running" && last.stage === "teacher" ? "watching" : last.state;
+    this.element.dataset.state = state;
+    this.state.textContent = `${text(STATES[state] ?? state)} · ${last.preset} · ${last.step} / ${last.steps}`;
+    this.rate.textContent = ["running", "watching", "saved"].includes(state) ? pace(last) : "";
     this.done.style.width = `${(100 * last.step) / Math.max(1, last.steps)}%`;
     this.losses.replaceChildren(text("loss"), ...legend(losses.at(-1), (value) => value.toPrecision(3)));
     this.psnrs.replaceChildren(text("PSNR, dB"), ...legend(psnrs.at(-1), (value) => value.toFixed(1)));
-    drawChart(this.loss, losses, last.steps, true);
-    drawChart(this.psnr, psnrs, last.steps, false);
+    drawChart(this.loss, losses, steps, true);
+    drawChart(this.psnr, psnrs, steps, false);
     this.stage.classList.toggle("tha4-empty", !preview);
     this.picture.hidden = !preview;
     if (preview && this.picture.src !== preview) this.picture.src = preview;

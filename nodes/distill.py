@@ -144,11 +144,12 @@ class _Monitor:
     @contextmanager
     def told_how_it_ends(self) -> Iterator[None]:
         """Within it a run is told of as finished, stopped or failed, whichever way it ends."""
-        state = "finished"
+        state = "failed"
         try:
             yield
-        except Exception as error:
-            state = "stopped" if host.is_interrupt(error) else "failed"
+            state = "finished"
+        except host.Interrupt:
+            state = "stopped"
             raise
         finally:
             if self._last is not None:

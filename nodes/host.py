@@ -25,6 +25,9 @@ from torch import Tensor, nn
 MODEL_FOLDER = "tha4"
 """models/tha4, and whatever extra_model_paths.yaml lists under that name."""
 
+Interrupt = model_management.InterruptProcessingException
+"""ComfyUI's own, raised where the user has asked to stop."""
+
 ProgressBar = comfy.utils.ProgressBar
 """ComfyUI's bar; each new one starts from 0."""
 
@@ -272,11 +275,6 @@ def preferred_dtype() -> torch.dtype:
     if model_management.should_use_fp16(device):
         return torch.float16
     return torch.bfloat16 if model_management.should_use_bf16(device) else torch.float32
-
-
-def is_interrupt(error: Exception) -> bool:
-    """Whether an exception is ComfyUI's own for a run that the user stopped."""
-    return isinstance(error, model_management.InterruptProcessingException)
 
 
 def send_event(name: str, data: dict[str, object]) -> None:

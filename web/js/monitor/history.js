@@ -34,6 +34,7 @@ function record(id, event) {
   runs.delete(id);
   runs.set(id, run);
   if (runs.size > KEPT) runs.delete(runs.keys().next().value);
+  if (event.step < run.last?.step) run.preview = null; // another training
   if (typeof event.preview === "string" && event.preview.startsWith("data:image/")) run.preview = event.preview;
   run.last = event;
   // While the teacher shows its frames, steps are these.

@@ -33,7 +33,7 @@ app.registerExtension({
       name: "Character where the graph names none",
       tooltip: "A student, or the demo character.",
       type: "combo",
-      options: () => (library.now?.characters ?? [{ name: DEMO }]).map(({ name }) => ({ text: name, value: name })),
+      options: () => [...new Set((library.now?.characters ?? [{ name: DEMO }]).map(({ name }) => name))].map((name) => ({ text: name, value: name })),
       defaultValue: DEMO,
     },
   ],

@@ -20,8 +20,9 @@ from torch import Tensor, nn
 
 from tests.conftest import REPOSITORY
 from tests.core.distill.conftest import TINY
+from tests.recipe import recipe_teacher, recipe_tha3
 from tha4_core.character import Character
-from tha4_core.demo import demo_character
+from tha4_core.demo import DemoRig, demo_character
 from tha4_core.distill import Job, Report, distill, history_of, sample_poses
 from tha4_core.distill import store as stores
 from tha4_core.distill.curves import draw_curves
@@ -29,6 +30,7 @@ from tha4_core.distill.judging import evaluate, unmoved
 from tha4_core.errors import DistillError, PoseError
 from tha4_core.pose import COUNT
 from tha4_core.student import Student
+from tha4_core.teacher import Teacher
 
 Make = Callable[..., Job]
 
@@ -278,3 +280,16 @@ def test_a_pose_is_learned_by_its_numbers(rig: nn.Module, tmp_path: Path) -> Non
         part = held.grid_change(index, slice(3, 9), slice(100, 101))
         torch.testing.assert_close(part, targets.grid_change[0, :, 3:9, 100:101].movedim(0, -1), atol=1e-3, rtol=0)
         torch.testing.assert_close(held.face(index), targets.face[0].movedim(0, -1), atol=1e-3, rtol=0)
+
+
+@pytest.mark.parametrize("system", ["THA4", "THA3 separable"])
+def test_either_system_is_a_teacher(tmp_path: Path, system: str) -> None:
+    """Both show what a student learns from; weights are synthetic, so what it learns is nothing to look at."""
+    teacher = Teacher.from_state_dicts(recipe_teacher() if system == "THA4" else recipe_tha3("separable"))
+    made = Job(demo_character(), teacher, "made", tmp_path, tmp_path / "work", TINY, poses=sample_poses(1, 3))
+    student = distill(made)
+    history = history_of(student)
+    assert history.step == TINY.steps
+    assert history.losses[-1][1] < history.losses[0][1]
+    with pytest.raises(DistillError, match="another teacher"):
+        distill(Job(demo_character(), DemoRig(), "made", tmp_path, tmp_path / "work", TINY, poses=sample_poses(1, 3)))

@@ -67,9 +67,9 @@ def _by_strips(x: Tensor, groups: int, weight: Tensor, bias: Tensor, silu: bool,
     for source, target, w, b in zip(
         _pixels(x), _pixels(y), weight.expand(n, channels), bias.expand(n, channels), strict=True
     ):
-        strips = source.split(max(1, _STRIP // channels))
-        scale, shift = _affine(strips, len(source), groups, w, b)
-        for strip, out in zip(strips, target.split(max(1, _STRIP // channels)), strict=True):
+        scale, shift = affine(totals(source), len(source), groups, w, b)
+        strips = (pixels.split(max(1, _STRIP // channels)) for pixels in (source, target))
+        for strip, out in zip(*strips, strict=True):
             torch.addcmul(shift, strip, scale, out=out)
             if silu:
                 functional.silu(out, inplace=True)
@@ -81,14 +81,17 @@ def _pixels(x: Tensor) -> Tensor:
     return x.permute(0, 2, 3, 1).flatten(1, 2)
 
 
-def _affine(
-    strips: tuple[Tensor, ...], pixels: int, groups: int, weight: Tensor, bias: Tensor
-) -> tuple[Tensor, Tensor]:
-    """The scale and shift `[C]` that normalise the pixels in `strips` (each `[P, C]`) and apply the affine `[C]`."""
-    totals = torch.zeros(2, len(weight), dtype=torch.float64)
-    for strip in strips:
-        totals[0] += strip.sum(0)
-        totals[1] += (strip * strip).sum(0)
+def totals(pixels: Tensor) -> Tensor:
+    """The sums of `[P, C]`'s channels and those of their squares, float64 `[2, C]`."""
+    sums = torch.zeros(2, pixels.shape[1], dtype=torch.float64)
+    for strip in torch.split(pixels, max(1, _STRIP // pixels.shape[1])):
+        sums[0] += strip.sum(0)
+        sums[1] += (strip * strip).sum(0)
+    return sums
+
+
+def affine(totals: Tensor, pixels: int, groups: int, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
+    """The scale and shift `[C]` that normalise as many pixels with such `totals`, and apply the affine `[C]`."""
     mean, square = (totals / pixels).view(2, groups, -1).mean(2).repeat_interleave(len(weight) // groups, dim=1)
     scale = weight * (square - mean * mean + _EPSILON).rsqrt()
     return scale.float(), (bias - mean * scale).float()

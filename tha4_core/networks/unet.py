@@ -17,8 +17,10 @@ from torch.nn import functional
 
 from ..image import resize
 from ..warping import blend, warp
+from . import strips
 from .encoder_decoder import Images
 from .norm import GroupNorm, group_norm
+from .winograd import DOUBLED, Conv3x3
 
 _CONDITION = 256
 _ROTATION = 6
@@ -44,22 +46,27 @@ class ModulatedNorm(GroupNorm):
 
     def modulate(self, x: Tensor, modulation: Tensor) -> Tensor:
         """`x` `[N, C, H, W]`, a convolution's output, normalised, modulated by `modulation` `[N, 2C]`, SiLU."""
+        return group_norm(x, self.num_groups, *self.modulated(modulation), silu=True, inplace=True)
+
+    def modulated(self, modulation: Tensor) -> tuple[Tensor, Tensor]:
+        """Weight and bias `[N, C]` of the norm under `modulation` `[N, 2C]`."""
         scale, shift = modulation.chunk(2, dim=1)
-        weight, bias = self.scale * (1 + scale), self.shift * (1 + scale) + shift
-        return group_norm(x, self.num_groups, weight, bias, silu=True, inplace=True)
+        return self.scale * (1 + scale), self.shift * (1 + scale) + shift
 
 
-class DoublingConv(nn.Conv2d):
+class DoublingConv(Conv3x3):
     """Nearest x2, then a 3x3 convolution: computed as the one 4x4 stride-2 transposed convolution that they make."""
 
+    axis = DOUBLED
     kernel: Tensor
 
     def __init__(self, channels: int) -> None:
-        super().__init__(channels, channels, 3, padding=1)
+        super().__init__(channels, channels)
         self.register_buffer("kernel", torch.empty(channels, channels, 4, 4), persistent=False)
 
     def fold(self) -> None:
         """Derive the kernel from the weight: every one of its taps sums the weights that fall on one input pixel."""
+        super().fold()
         # Of an axis' taps (w0, w1, w2) the transposed kernel is (w2, w1 + w2, w0 + w1, w0).
         padded = functional.pad(self.weight.flip(2, 3), (1, 1, 1, 1))
         self.kernel.copy_(functional.avg_pool2d(padded, 2, stride=1, divisor_override=1).transpose(0, 1))
@@ -79,20 +86,21 @@ class ResidualBlock(nn.Module):
         super().__init__()
         self.resample = resample
         self.norm0 = GroupNorm(channels, silu=True)
-        self.conv0 = DoublingConv(channels) if resample == "up" else nn.Conv2d(channels, out_channels, 3, padding=1)
+        self.conv0 = DoublingConv(channels) if resample == "up" else Conv3x3(channels, out_channels)
         self.cond0_layers = nn.Sequential(nn.SiLU(), nn.Linear(_CONDITION, 2 * out_channels))
         self.norm1 = ModulatedNorm(out_channels)
-        self.conv1 = nn.Conv2d(out_channels, out_channels, 3, padding=1)
+        self.conv1 = Conv3x3(out_channels, out_channels)
         self.cond1_layers = nn.Sequential(nn.SiLU(), nn.Linear(_CONDITION, 2 * out_channels))
         self.skip = nn.Conv2d(channels, out_channels, 1) if channels != out_channels else nn.Identity()
 
-    def forward(self, x: Tensor, condition: Tensor, *, inplace: bool = False) -> Tensor:
-        """`x` `[N, channels, H, W]` under `condition` `[N, 256]`: `[N, out_channels, H', W']`.
-
-        `inplace` allows the block to use up `x`, if the skip is a convolution.
-        """
+    def forward(self, x: Tensor, condition: Tensor, beside: Tensor | None = None) -> Tensor:
+        """`x` `[N, C, H, W]` and `beside`, whose channels follow, under `condition` `[N, 256]`: `[N, C', H', W']`."""
+        if strips.pays(self, x):
+            return strips.residual(self, [x] if beside is None else [x, beside], condition)
+        if beside is not None:
+            x = torch.cat([x, beside], dim=1)
         shortcut = self.skip(x)
-        h = self.norm0(x, inplace=inplace)
+        h = self.norm0(x, inplace=beside is not None)  # their skip is a convolution: nobody holds x but us
         if self.resample == "down":
             h, shortcut = functional.avg_pool2d(h, 2), functional.avg_pool2d(shortcut, 2)
         h = self.norm1.modulate(self.conv0(h), self.cond1_layers(condition))
@@ -165,7 +173,7 @@ class UpBlock(nn.Module):
     def forward(self, h: Tensor, skips: list[Tensor], condition: Tensor) -> Tensor:
         """Takes its two skips off the end of `skips`."""
         for index, block in enumerate(self.resnet_blocks):
-            h = block(torch.cat([h, skips.pop()], dim=1), condition, inplace=True)
+            h = block(h, condition, skips.pop())
             if self.attention_blocks:
                 h = self.attention_blocks[index](h)
         return h if self.upsample is None else self.upsample(h, condition)
@@ -210,7 +218,7 @@ class UNet(nn.Module):
         for module in self.modules():
             if isinstance(module, ResidualBlock):
                 module.fold(time)
-            elif isinstance(module, DoublingConv):
+            elif isinstance(module, Conv3x3):
                 module.fold()
 
     def forward(self, image: Tensor, rotation: Tensor, coarse: Tensor | None = None) -> Tensor:

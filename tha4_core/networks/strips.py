@@ -1,0 +1,143 @@
+"""Residual blocks of the U-Nets on a CPU in float32, where pictures are large: the same sums, sooner.
+
+Module after module reads and writes whole pictures of features, 30 MB and more each, a dozen times a block. Here a
+block has two passes, each over strips of rows that stay in a core's cache: read, norm, SiLU, convolution (winograd.py),
+shortcut, write. Inputs that lie side by side are never put together.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from ..crew import Crew, gathered
+from .norm import affine, totals
+from .winograd import Fill, Finish, Memory, convolve
+
+if TYPE_CHECKING:
+    from .unet import ResidualBlock
+
+Affine = tuple[Tensor, Tensor]
+
+# Pixels of the output at least. Below, layers have most weights, whose matrices would take more memory than they are
+# worth; and a thread needs about as many tiles for itself as make an efficient matrix product.
+_PIXELS, _PIXELS_A_THREAD = 64 * 64, 32 * 32
+
+# For what lies between the two convolutions of a block: as much as one picture of features, kept.
+_spare: list[Memory] = []
+
+_SCALE = {"": 1.0, "down": 0.5, "up": 2.0}
+
+
+def pays(block: ResidualBlock, x: Tensor) -> bool:
+    """Whether `residual` can and should do the work of `block` for an input `x` `[N, C, H, W]`."""
+    if x.device.type != "cpu" or not x.dtype == block.conv0.weight.dtype == torch.float32 or torch.is_grad_enabled():
+        return False
+    height, width = (int(side * _SCALE[block.resample]) for side in x.shape[2:])
+    enough = height * width >= max(_PIXELS, _PIXELS_A_THREAD * torch.get_num_threads())
+    return enough and height % 4 == 0 and width % 4 == 0
+
+
+@torch.inference_mode(False)  # what this mode makes, the crew's threads, which are not in it, may not write to
+@torch.no_grad()
+def residual(block: ResidualBlock, inputs: list[Tensor], condition: Tensor) -> Tensor:
+    """`ResidualBlock.forward` of `inputs`, each `[N, C, H, W]`, that are one input side by side."""
+    # Leaf modules are called once a block: that is where ComfyUI's interrupts come in.
+    weights, biases = block.norm1.modulated(block.cond1_layers(condition))
+    pictures = [x.permute(0, 2, 3, 1).contiguous() for x in inputs]
+    n, height, width, _ = pictures[0].shape
+    scale = _SCALE[block.resample]
+    out = torch.empty(n, int(height * scale), int(width * scale), block.conv1.out_channels)
+    for index in range(n):
+        parts = [picture[index] for picture in pictures]
+        first = _first_affine(block, parts)
+        with gathered(out.device) as crew:
+            _residual(crew, block, parts, first, (weights[index], biases[index]), out[index])
+    return out.permute(0, 3, 1, 2)
+
+
+def _first_affine(block: ResidualBlock, parts: list[Tensor]) -> Affine:
+    sums = torch.cat([totals(part.flatten(0, 1)) for part in parts], dim=1)
+    return affine(sums, parts[0][..., 0].numel(), block.norm0.num_groups, block.norm0.weight, block.norm0.bias)
+
+
+def _residual(
+    crew: Crew, block: ResidualBlock, parts: list[Tensor], first: Affine, modulated: Affine, out: Tensor
+) -> None:
+    """One picture: `parts` `[H, W, C]` under the affine of the `first` norm and of the `modulated` one."""
+    memory = _spare.pop() if _spare else Memory()
+    hidden = memory.shaped(*out.shape)
+    sums = torch.zeros(len(out), 2, out.shape[2])  # each strip's at its first row, so that their order does not count
+
+    def add_up(rows: Tensor, at: slice) -> None:
+        pixels = rows.flatten(0, 1)
+        torch.sum(pixels, 0, out=sums[at.start, 0])
+        torch.sum(pixels * pixels, 0, out=sums[at.start, 1])
+
+    fill = _activated(parts, first)
+    convolve(crew, block.conv0, block.conv0.bias, _halved(fill) if block.resample == "down" else fill, add_up, hidden)
+    pixels = hidden[..., 0].numel()
+    second = affine(sums.sum(0, dtype=torch.float64), pixels, block.norm1.num_groups, *modulated)
+    bias = block.conv1.bias
+    if isinstance(block.skip, nn.Conv2d) and block.skip.bias is not None:
+        bias = bias + block.skip.bias
+    convolve(crew, block.conv1, bias, _activated([hidden], second), _shortcut(block, parts), out)
+    _spare.append(memory)
+
+
+def _activated(parts: list[Tensor], affine: Affine) -> Fill:
+    """Rows of `parts` side by side, after norm and SiLU."""
+    channels = [part.shape[2] for part in parts]
+    scales, shifts = (torch.split(each, channels) for each in affine)
+
+    def fill(target: Tensor, rows: slice) -> None:
+        places = torch.split(target, channels, dim=2)
+        for part, scale, shift, place in zip(parts, scales, shifts, places, strict=True):
+            torch.addcmul(shift, part[rows], scale, out=place)
+        functional.silu(target, inplace=True)
+
+    return fill
+
+
+def _halved(fill: Fill) -> Fill:
+    """What `fill` gives, averaged over 2x2 pixels."""
+
+    def halved(target: Tensor, rows: slice) -> None:
+        height, width, channels = target.shape
+        large = torch.empty(2 * height, 2 * width, channels)
+        fill(large, slice(2 * rows.start, 2 * rows.stop))
+        target.copy_(_pooled(large))
+
+    return halved
+
+
+def _shortcut(block: ResidualBlock, parts: list[Tensor]) -> Finish:
+    """Adds the block's input to its output."""
+    x = parts[0]
+
+    def add(rows: Tensor, at: slice) -> None:
+        rows.add_(x[at])
+
+    def add_halved(rows: Tensor, at: slice) -> None:
+        rows.add_(_pooled(x[2 * at.start : 2 * at.stop]))
+
+    def add_doubled(rows: Tensor, at: slice) -> None:
+        small = x[at.start // 2 : at.stop // 2]
+        rows.view(len(small), 2, small.shape[1], 2, -1).add_(small[:, None, :, None])
+
+    def add_convolved(rows: Tensor, at: slice) -> None:
+        for part, weight in zip(parts, weights, strict=True):
+            rows.flatten(0, 1).addmm_(part[at].flatten(0, 1), weight)
+
+    if isinstance(block.skip, nn.Conv2d):
+        weights = torch.split(block.skip.weight.flatten(1).t(), [part.shape[2] for part in parts])
+        return add_convolved
+    return {"": add, "down": add_halved, "up": add_doubled}[block.resample]
+
+
+def _pooled(x: Tensor) -> Tensor:
+    """`[H, W, C]` averaged over 2x2 pixels."""
+    return functional.avg_pool2d(x[None].permute(0, 3, 1, 2), 2)[0].permute(1, 2, 0)  # so that it is channels-last

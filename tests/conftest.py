@@ -27,3 +27,8 @@ def _needed(folder: Path) -> Path:
     if not folder.is_dir():
         pytest.skip(f"REFERENCE DATA IS MISSING: {folder} (set THA4_REFERENCE)")
     return folder
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Browser tests come last: their driver keeps an event loop running in this thread until the session ends."""
+    items.sort(key=lambda item: "browser" in item.path.parts)

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from threading import Barrier
+from threading import Barrier, Lock
 from typing import Any
 
 import torch
@@ -15,6 +15,7 @@ Tiles = Iterator[slice]
 """The tiles that are still to do; a worker takes the next one whenever it has finished one."""
 
 _TICK_SECONDS = 0.05
+_default = Lock()  # what is set for threads to come is the process's: two that change it and put it back would mix
 
 
 class Crew:
@@ -59,35 +60,49 @@ def gathered(device: torch.device, tick: Callable[[], None] | None = None) -> It
     if device.type != "cpu":
         yield Crew(None, 1, tick)
         return
-    threads = torch.get_num_threads()
-    with own_threads(1) as default, ThreadPoolExecutor(threads, "tha4", _on_one_thread) as pool:
-        started = Barrier(threads)
-        wait([pool.submit(started.wait) for _ in range(threads)])
-        _in_new_thread(torch.set_num_threads, default)
+    threads = _own_threads()
+    with own_threads(1), ThreadPoolExecutor(threads, "tha4", torch.get_num_threads) as pool:
+        with _default_of(1):
+            started = Barrier(threads)
+            wait([pool.submit(started.wait) for _ in range(threads)])
         yield Crew(pool, threads, tick)
 
 
 @contextmanager
-def own_threads(count: int) -> Iterator[int]:
+def own_threads(count: int) -> Iterator[None]:
     """Within it, PyTorch splits the operations of this thread, and of no other, among `count` threads.
 
     `torch.set_num_threads` also sets what threads start with that have not computed before: among them may be the one
-    that is about to run somebody's graph, and would keep it. So that default, which is yielded, is put back at once.
+    that is about to run somebody's graph, and would keep it. So that default is put back at once.
     """
-    before = torch.get_num_threads()
-    default = _in_new_thread(torch.get_num_threads)
-    torch.set_num_threads(count)
-    _in_new_thread(torch.set_num_threads, default)
+    before = _own_threads()
+    _set_own_threads(count)
     try:
-        yield default
+        yield
     finally:
-        torch.set_num_threads(before)
-        _in_new_thread(torch.set_num_threads, default)
+        _set_own_threads(before)
 
 
-def _on_one_thread() -> None:
-    torch.set_num_threads(1)
-    torch.get_num_threads()  # a thread that is asked for the first time takes the default: now, while it is 1
+def _own_threads() -> int:
+    with _default:  # a thread that computes for the first time takes the default: not one that is about to be put back
+        return torch.get_num_threads()
+
+
+def _set_own_threads(count: int) -> None:
+    with _default_of(count):
+        torch.set_num_threads(count)
+
+
+@contextmanager
+def _default_of(count: int) -> Iterator[None]:
+    """Within it, threads that compute for the first time start with `count`."""
+    with _default:
+        before = _in_new_thread(torch.get_num_threads)
+        _in_new_thread(torch.set_num_threads, count)
+        try:
+            yield
+        finally:
+            _in_new_thread(torch.set_num_threads, before)
 
 
 def _in_new_thread(function: Callable[..., Any], *arguments: Any) -> Any:

@@ -85,7 +85,8 @@ def _graph(comfy: ComfyPage) -> tuple[Editor, int]:
     comfy.connect(pose, 0, render, "poses")
     # A graph of its own to run: the editor's pose changes while it does.
     idle, other = comfy.add("THA4IdleMotion", 800, 700), comfy.add("THA4StudentRender", 1200, 500)
-    comfy.set(idle, "seconds", POSES / comfy.values(idle)["fps"])
+    comfy.set(idle, "seconds", 1)
+    comfy.set(idle, "fps", POSES)
     comfy.connect(load, 0, other, "student")
     comfy.connect(idle, 0, other, "poses")
     comfy.connect(other, 0, save, "images")
@@ -146,7 +147,10 @@ def _run(comfy: ComfyPage, server: ComfyUI, editor: Editor, save: int, dragging:
         _drag(comfy.page, editor, 300, done)
     while not done():
         comfy.page.wait_for_timeout(50)
-    messages = dict(server.get(f"/history/{prompt_id}")[prompt_id]["status"]["messages"])
+    entry = server.get(f"/history/{prompt_id}")[prompt_id]
+    if entry["status"]["status_str"] != "success":
+        sys.exit(f"The graph failed: {entry['status']['messages']}")
+    messages = dict(entry["status"]["messages"])
     return (messages["execution_success"]["timestamp"] - messages["execution_start"]["timestamp"]) / 1000
 
 

@@ -35,12 +35,6 @@ def figure(picture: np.ndarray) -> tuple[float, float, float]:
     return float((alpha * columns).sum() / alpha.sum()), float((alpha * rows).sum() / alpha.sum()), float(alpha.sum())
 
 
-def hair(picture: np.ndarray) -> float:
-    """The mean row of what is as green and blue as the demo character's hair."""
-    red, green, blue, alpha = (picture[..., channel].astype(int) for channel in range(4))
-    return float(np.nonzero((red < 110) & (green > 110) & (blue > 140) & (alpha > 128))[0].mean())
-
-
 @pytest.fixture
 def input_picture(web_server: ComfyUI) -> str:
     """The demo character, twice as large, in the input folder."""
@@ -151,8 +145,6 @@ def test_what_other_nodes_make_is_seen_after_a_run(comfy: ComfyPage, input_pictu
     comfy.set(panel.node, "offset_y", 10 if comfy.nodes2 else 5)  # what has run before does not run again
     run(comfy)
     expect(panel.find(".tha4-fit-report")).to_contain_text("last run", timeout=PATIENCE)
-    comfy.page.wait_for_timeout(1000)
-    assert hair(panel.picture()) > 256  # upside down, within the mask that was not flipped
 
 
 def test_what_is_queued_and_saved_are_the_inputs_alone(comfy: ComfyPage) -> None:

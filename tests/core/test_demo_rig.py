@@ -264,7 +264,8 @@ def test_a_batch_is_its_members_and_again_the_same(rig: DemoRig) -> None:
         assert torch.equal(value, again[name]), name
         for i in range(2):
             alone = rig.outputs(demo_character(), poses[i : i + 1])[name]
-            assert (alone[0] - value[i]).abs().max() < 1e-5, name
+            # Matrix products of one row and of two round differently, by how much depends on the processor.
+            assert (alone[0] - value[i]).abs().max() < 5e-5, name
 
 
 def test_left_and_right_are_alike() -> None:

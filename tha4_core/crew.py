@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import contextmanager
+from functools import cache
 from threading import Barrier, Lock
 from typing import Any
 
@@ -22,7 +23,7 @@ class Crew:
     """Runs a job over the tiles of a picture: on every thread of the CPU, or at once where there is a GPU."""
 
     def __init__(self, pool: ThreadPoolExecutor | None, threads: int, tick: Callable[[], None]) -> None:
-        self._pool, self._threads, self._tick = pool, threads, tick
+        self._pool, self.threads, self._tick = pool, threads, tick
 
     def share(self, tiles: Iterable[slice], job: Callable[[Tiles], None]) -> None:
         """Call `job` once on every thread, each time with an iterator of tiles; every tile is in one of them.
@@ -35,7 +36,7 @@ class Crew:
             self._tick()
             job(_take(left))
             return
-        workers = [self._pool.submit(_without_gradients, job, _take(left)) for _ in range(self._threads)]
+        workers = [self._pool.submit(_without_gradients, job, _take(left)) for _ in range(self.threads)]
         try:
             waiting = set(workers)
             while waiting:
@@ -61,11 +62,14 @@ def gathered(device: torch.device, tick: Callable[[], None] | None = None) -> It
         yield Crew(None, 1, tick)
         return
     threads = _own_threads()
-    with own_threads(1), ThreadPoolExecutor(threads, "tha4", torch.get_num_threads) as pool:
-        with _default_of(1):
-            started = Barrier(threads)
-            wait([pool.submit(started.wait) for _ in range(threads)])
+    with own_threads(1), _pool(threads) as pool:
         yield Crew(pool, threads, tick)
+
+
+@cache
+def standing(threads: int) -> Crew:
+    """A crew of so many threads on the CPU that stays: for what is too short to gather one each time."""
+    return Crew(_pool(threads), threads, _nothing)
 
 
 @contextmanager
@@ -81,6 +85,15 @@ def own_threads(count: int) -> Iterator[None]:
         yield
     finally:
         _set_own_threads(before)
+
+
+def _pool(threads: int) -> ThreadPoolExecutor:
+    """Of threads in which PyTorch splits nothing."""
+    pool = ThreadPoolExecutor(threads, "tha4", torch.get_num_threads)
+    started = Barrier(threads)
+    with _default_of(1):
+        wait([pool.submit(started.wait) for _ in range(threads)])
+    return pool
 
 
 def _own_threads() -> int:

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ..crew import Crew, gathered
-from .norm import affine, totals
+from ..crew import Crew, Tiles, standing
+from .norm import affine
 from .winograd import Fill, Finish, Memory, convolve
 
 if TYPE_CHECKING:
@@ -28,6 +28,9 @@ _PIXELS, _PIXELS_A_THREAD = 64 * 64, 32 * 32
 
 # For what lies between the two convolutions of a block: as much as one picture of features, kept.
 _spare: list[Memory] = []
+
+# Numbers that are summed at once: what stays in the cache of a core.
+_STRIP = 1 << 17
 
 _SCALE = {"": 1.0, "down": 0.5, "up": 2.0}
 
@@ -52,40 +55,57 @@ def residual(block: ResidualBlock, inputs: list[Tensor], condition: Tensor) -> T
     scale = _SCALE[block.resample]
     out = torch.empty(n, int(height * scale), int(width * scale), block.conv1.out_channels)
     for index in range(n):
-        parts = [picture[index] for picture in pictures]
-        first = _first_affine(block, parts)
-        with gathered(out.device) as crew:
-            _residual(crew, block, parts, first, (weights[index], biases[index]), out[index])
+        _residual(block, [picture[index] for picture in pictures], (weights[index], biases[index]), out[index])
     return out.permute(0, 3, 1, 2)
 
 
-def _first_affine(block: ResidualBlock, parts: list[Tensor]) -> Affine:
-    sums = torch.cat([totals(part.flatten(0, 1)) for part in parts], dim=1)
-    return affine(sums, parts[0][..., 0].numel(), block.norm0.num_groups, block.norm0.weight, block.norm0.bias)
-
-
-def _residual(
-    crew: Crew, block: ResidualBlock, parts: list[Tensor], first: Affine, modulated: Affine, out: Tensor
-) -> None:
-    """One picture: `parts` `[H, W, C]` under the affine of the `first` norm and of the `modulated` one."""
+def _residual(block: ResidualBlock, parts: list[Tensor], modulated: Affine, out: Tensor) -> None:
+    """One picture: `parts` `[H, W, C]` under the affine of the first norm and the `modulated` one of the second."""
+    crew = standing(torch.get_num_threads())
     memory = _spare.pop() if _spare else Memory()
     hidden = memory.shaped(*out.shape)
-    sums = torch.zeros(len(out), 2, out.shape[2])  # each strip's at its first row, so that their order does not count
-
-    def add_up(rows: Tensor, at: slice) -> None:
-        pixels = rows.flatten(0, 1)
-        torch.sum(pixels, 0, out=sums[at.start, 0])
-        torch.sum(pixels * pixels, 0, out=sums[at.start, 1])
-
-    fill = _activated(parts, first)
-    convolve(crew, block.conv0, block.conv0.bias, _halved(fill) if block.resample == "down" else fill, add_up, hidden)
-    pixels = hidden[..., 0].numel()
-    second = affine(sums.sum(0, dtype=torch.float64), pixels, block.norm1.num_groups, *modulated)
+    first = affine(
+        torch.cat([_totals(crew, part) for part in parts], dim=1),
+        parts[0][..., 0].numel(),
+        block.norm0.num_groups,
+        block.norm0.weight,
+        block.norm0.bias,
+    )
+    fill, totals = _activated(parts, first), _Totals()
+    convolve(crew, block.conv0, block.conv0.bias, _halved(fill) if block.resample == "down" else fill, totals, hidden)
+    second = affine(totals.sums(), hidden[..., 0].numel(), block.norm1.num_groups, *modulated)
     bias = block.conv1.bias
     if isinstance(block.skip, nn.Conv2d) and block.skip.bias is not None:
         bias = bias + block.skip.bias
     convolve(crew, block.conv1, bias, _activated([hidden], second), _shortcut(block, parts), out)
     _spare.append(memory)
+
+
+class _Totals:
+    """Sums of channels and of their squares, strip by strip, so that the order in which strips come does not count."""
+
+    def __init__(self) -> None:
+        self._strips: dict[int, Tensor] = {}
+
+    def __call__(self, rows: Tensor, at: slice) -> None:
+        pixels = rows.flatten(0, 1)
+        self._strips[at.start] = torch.stack([pixels.sum(0), (pixels * pixels).sum(0)])
+
+    def sums(self) -> Tensor:
+        """Float64 `[2, C]`."""
+        return torch.stack([self._strips[start] for start in sorted(self._strips)]).sum(0, dtype=torch.float64)
+
+
+def _totals(crew: Crew, part: Tensor) -> Tensor:
+    totals = _Totals()
+
+    def job(tiles: Tiles) -> None:
+        for rows in tiles:
+            totals(part[rows], rows)
+
+    step = max(1, _STRIP // part[0].numel())
+    crew.share([slice(top, min(top + step, len(part))) for top in range(0, len(part), step)], job)
+    return totals.sums()
 
 
 def _activated(parts: list[Tensor], affine: Affine) -> Fill:

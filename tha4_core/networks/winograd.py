@@ -107,7 +107,7 @@ def convolve(crew: Crew, conv: Conv3x3, bias: Tensor, fill: Fill, finish: Finish
     on the CPU. The crew's threads take strips of rows; `fill` and `finish` are called on them.
     """
     down, across = out.shape[0] // _TILE, out.shape[1] // _TILE
-    rows = max(1, min(_TILES // across, down // torch.get_num_threads()))
+    rows = max(1, min(_TILES // across, down // crew.threads))
     matrices, axis = conv.matrices(), conv.axis
     window, output = axis.window.float(), axis.output.float()
 

@@ -34,6 +34,26 @@ def test_every_tile_is_done_once_without_gradients_on_one_torch_thread_each() ->
     assert settings == {(1, False)}
 
 
+def test_a_standing_crew_serves_several_callers_and_outlives_an_error() -> None:
+    settings = set()
+
+    def job(tiles: crew.Tiles) -> None:
+        settings.add((torch.get_num_threads(), torch.is_grad_enabled()))
+        done.extend(tiles)
+
+    before, done = torch.get_num_threads(), []
+    workers = crew.standing(2)
+    with pytest.raises(StopError):
+        workers.share(TILES, lambda _: stop())
+    with ThreadPoolExecutor(3) as callers:
+        for caller in [callers.submit(workers.share, TILES, job) for _ in range(9)]:
+            caller.result()
+    assert len(done) == len(TILES) * 9
+    assert settings == {(1, False)}
+    assert crew.standing(2) is workers
+    assert torch.get_num_threads() == before
+
+
 def test_off_the_cpu_the_caller_does_it_all() -> None:
     threads: list[str] = []
     with crew.gathered(torch.device("meta")) as workers:

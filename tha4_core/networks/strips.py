@@ -24,7 +24,7 @@ Affine = tuple[Tensor, Tensor]
 
 # Pixels of the output at least. Below, layers have most weights, whose matrices would take more memory than they are
 # worth; and a thread needs about as many tiles for itself as make an efficient matrix product.
-_PIXELS, _PIXELS_A_THREAD = 64 * 64, 32 * 32
+_PIXELS, _PIXELS_A_THREAD = 32 * 32, 32 * 16
 
 # For what lies between the two convolutions of a block: as much as one picture of features, kept.
 _spare: list[Memory] = []

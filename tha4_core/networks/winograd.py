@@ -24,8 +24,9 @@ from ..crew import Crew, Tiles
 
 _TILE = 4  # outputs along an axis
 
-# Tiles of a strip, if there are as many: fewer make matrix products slow, more leave the cache of a core.
-_TILES = 128
+# Tiles of a strip, if there are as many: fewer make matrix products slow, more leave the cache of a core. Narrow layers
+# take more, as many as have so many numbers at a point: the rows at the edges of a strip are filled twice.
+_TILES, _NUMBERS = 128, 128 * 128
 
 
 class Axis(NamedTuple):
@@ -107,7 +108,8 @@ def convolve(crew: Crew, conv: Conv3x3, bias: Tensor, fill: Fill, finish: Finish
     on the CPU. The crew's threads take strips of rows; `fill` and `finish` are called on them.
     """
     down, across = out.shape[0] // _TILE, out.shape[1] // _TILE
-    rows = max(1, min(_TILES // across, down // crew.threads))
+    tiles = max(_TILES, _NUMBERS // conv.in_channels)
+    rows = max(1, min(tiles // across, down // crew.threads))
     matrices, axis = conv.matrices(), conv.axis
     window, output = axis.window.float(), axis.output.float()
 

@@ -65,6 +65,7 @@ def _parse() -> argparse.Namespace:
     train.add_argument("--name", required=True, help="the student's file is NAME.safetensors")
     meanings = "; ".join(f"{preset.name}: {preset.meaning}" for preset in PRESETS.values())
     train.add_argument("--preset", choices=PRESETS, default="good", help=meanings)
+    train.add_argument("--steps", type=int, default=0, help="the preset's recipe over so many steps instead")
     train.add_argument("--poses", type=Path, help="learn from the poses of this file instead of the preset's")
     train.add_argument("--seed", type=int, default=0)
     train.add_argument("--precision", choices=PRECISIONS, default=PRECISIONS[0])
@@ -83,13 +84,14 @@ def _parse() -> argparse.Namespace:
 
 
 def _train(options: argparse.Namespace) -> int:
+    preset = PRESETS[options.preset]
     job = Job(
         character=_character(options.character),
         teacher=_teacher(options.teacher, options.device),
         name=options.name,
         students=options.students,
         work=options.work,
-        preset=PRESETS[options.preset],
+        preset=preset.over(options.steps) if options.steps > 0 else preset,
         poses=read_poses(options.poses) if options.poses else None,
         seed=options.seed,
         precision=options.precision,

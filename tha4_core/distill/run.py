@@ -19,7 +19,7 @@ from ..pose import check_poses
 from ..student import Student
 from ..weights import StateDict, load_strictly
 from . import checkpoint, store
-from .batches import BodySampler, FaceSampler, generator
+from .batches import BodySampler, FaceSampler, generator, load_faces
 from .checkpoint import Progress
 from .job import Job, check
 from .judging import evaluate
@@ -179,8 +179,9 @@ def _trainer(job: Job, training: TargetStore, tick: Callable[[], None]) -> Train
     student.to(job.device)
     with torch.inference_mode():
         mask = job.teacher.face_mask(job.character)
-    faces = FaceSampler(training, mask.cpu().clone(), job.device)
-    return Trainer(student, faces, BodySampler(training, student.image, job.device), job.preset, job.seed, tick)
+    faces = load_faces(training, job.device)
+    face, body = FaceSampler(training, faces, mask.clone()), BodySampler(training, faces, student.image)
+    return Trainer(student, face, body, job.preset, job.seed, tick)
 
 
 def _finish(job: Job, trainer: Trainer, held_out: TargetStore, identity: dict[str, str]) -> Student:

@@ -180,7 +180,7 @@ def test_a_training_without_numbers_goes_back_at_half_the_rate(job: Make, monkey
 
 
 def test_it_learns(rig: nn.Module, tmp_path: Path) -> None:
-    preset = replace(TINY, poses=32, steps=150, face_pixels=1024, crops=8, side=32, held_out=1)
+    preset = replace(TINY, poses=64, steps=150, face_pixels=1024, crops=96)
     student = distill(Job(demo_character(), rig, "learned", tmp_path, tmp_path / "work", preset))
     losses = history_of(student).losses
     assert losses[-1][1] < 0.35 * losses[0][1]
@@ -188,8 +188,8 @@ def test_it_learns(rig: nn.Module, tmp_path: Path) -> None:
     stores.compute(tmp_path / "held", demo_character(), rig, poses, lambda done: None)
     held = stores.TargetStore(tmp_path / "held", poses)
     still, learned = unmoved(demo_character().image, held), evaluate(student, held)
-    assert learned.face_psnr > still.face_psnr + 0.1
-    assert learned.figure_psnr > still.figure_psnr + 0.3
+    assert learned.face_psnr > still.face_psnr + 0.5
+    assert learned.figure_psnr > still.figure_psnr + 1.0
 
 
 def test_a_start_from_a_student_is_that_student(job: Make, unbroken: Student) -> None:

@@ -53,12 +53,12 @@ _FACE_EXAMPLES, _BODY_EXAMPLES = 1_000_000, 1_500_000
 PRESETS = {
     preset.name: preset
     for preset in (
-        Preset("draft", "A first look.", 300, 2_000, 4_096, 192, 4),
-        Preset("good", "Good enough to play with.", 1_000, 12_000, 4_096, 192, 4),
-        Preset("best", "As good as it gets.", 3_000, 60_000, 4_096, 256, 4),
+        Preset("draft", "a first look, minutes on a CPU", 300, 2_000, 4_096, 192, 4),
+        Preset("good", "good enough to play with, half an hour on a CPU", 1_000, 12_000, 4_096, 192, 4),
+        Preset("best", "as good as it gets, hours on a CPU", 3_000, 60_000, 4_096, 256, 4),
         Preset(
             "paper",
-            "The published recipe, for comparison: 1.5 million whole frames.",
+            "the published recipe, for comparison: 1.5 million whole frames",
             3_000,
             _BODY_EXAMPLES // PUBLISHED_BATCH,
             0,

@@ -80,6 +80,11 @@ def test_a_student_comes_with_its_file_history_and_reports(job: Make, unbroken: 
     assert not made.checkpoint.exists()
 
 
+def test_a_recipe_in_other_words_is_the_same(job: Make) -> None:
+    assert job(preset=replace(TINY, meaning="In other words.")).identity() == job().identity()
+    assert job(preset=replace(TINY, steps=13)).identity() != job().identity()
+
+
 def test_a_finished_student_comes_back_at_once(job: Make) -> None:
     student = distill(job())
 

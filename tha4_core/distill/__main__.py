@@ -71,7 +71,7 @@ def _parse() -> argparse.Namespace:
     train.add_argument("--precision", choices=PRECISIONS, default=PRECISIONS[0])
     train.add_argument("--students", type=Path, default=Path(), help="where the student goes (default: here)")
     train.add_argument("--work", type=Path, default=Path("distill"), help="where checkpoints and teacher's frames go")
-    train.add_argument("--start-from", type=Path, help="a student whose weights to start with")
+    train.add_argument("--start-from", type=Path, help="a student to go on from, at the recipe's middle")
     train.add_argument("--licence", default="", help="of the result; follows from picture and teacher")
     train.add_argument("--restart", action="store_true", help="forget what was begun or made under this name")
     train.set_defaults(run=_train)

@@ -31,7 +31,8 @@ class Job:
     """What a student is to be made from, and where. Two equal jobs make the same student.
 
     `students` is the folder for NAME.safetensors, `work` that for checkpoints and the teacher's frames. `poses`
-    `[N, 45]` replaces those that the preset draws. `start_from` is a student whose weights training starts with.
+    `[N, 45]` replaces those that the preset draws. `start_from` is a student whose weights training starts with, at the
+    middle of the recipe.
     """
 
     character: Character

@@ -33,10 +33,21 @@ class Preset:
     published: bool = False
     held_out: int = 8
     """Poses that are not learned from, to judge by."""
+    begin: float = 0.0
+    """How much of the recipe is left out at its beginning, 0..1. Ours only."""
 
     def over(self, steps: int) -> Preset:
         """The same recipe over another number of steps."""
         return replace(self, steps=steps)
+
+    def from_a_student(self) -> Preset:
+        """The same steps over the recipe's second half: what is coarse, a student knows, and would forget at a high
+        rate."""
+        return replace(self, begin=0.5)
+
+    def share(self, step: int) -> float:
+        """How far the recipe is after `step` steps, 0..1."""
+        return self.begin + (1 - self.begin) * step / self.steps
 
 
 class BodyPlan(NamedTuple):
@@ -92,7 +103,7 @@ _WARM_UP = 0.02
 def face_rate(preset: Preset, step: int) -> float | None:
     """The rate of the face's next step after `step` of them; None: the face is done."""
     if not preset.published:
-        return preset.face_rate * _up_and_down(step / preset.steps)
+        return preset.face_rate * _up_and_down(preset.share(step))
     examples = step * PUBLISHED_BATCH
     return next((rate for until, rate in _PUBLISHED_FACE if examples < until), None)
 
@@ -103,7 +114,7 @@ def body_plan(preset: Preset, step: int) -> BodyPlan:
         examples = min(step * PUBLISHED_BATCH, _BODY_EXAMPLES - 1)
         rate, weights = next((rate, weights) for until, rate, weights in _PUBLISHED_BODY if examples < until)
         return BodyPlan(rate, weights, SIZE)
-    share = min(step, preset.steps - 1) / preset.steps
+    share = preset.share(min(step, preset.steps - 1))
     weights = next(weights for until, weights in _WEIGHTS if share < until)
     size = next(size for until, size in _SIZES if share < until)
     return BodyPlan(preset.body_rate * _up_and_down(share), weights, max(size, preset.side))

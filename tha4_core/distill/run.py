@@ -172,7 +172,9 @@ def _trainer(job: Job, training: TargetStore, tick: Callable[[], None]) -> Train
         generator(job.seed, 0, _START),
         published=job.preset.published,
     )
+    preset = job.preset
     if job.start_from is not None:
+        preset = preset.from_a_student()
         for name in ("face_morpher", "body_morpher"):
             weights = {k: v.cpu().clone() for k, v in job.start_from.get_submodule(name).state_dict().items()}
             load_strictly(student.get_submodule(name), weights, f"the student to start from ({name})")
@@ -181,7 +183,7 @@ def _trainer(job: Job, training: TargetStore, tick: Callable[[], None]) -> Train
         mask = job.teacher.face_mask(job.character)
     faces = load_faces(training, job.device)
     face, body = FaceSampler(training, faces, mask.clone()), BodySampler(training, faces, student.image)
-    return Trainer(student, face, body, job.preset, job.seed, tick)
+    return Trainer(student, face, body, preset, job.seed, tick)
 
 
 def _finish(job: Job, trainer: Trainer, held_out: TargetStore, identity: dict[str, str]) -> Student:

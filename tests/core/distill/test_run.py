@@ -85,6 +85,12 @@ def test_a_recipe_in_other_words_is_the_same(job: Make) -> None:
     assert job(preset=replace(TINY, steps=13)).identity() != job().identity()
 
 
+def test_a_teacher_is_the_same_however_many_threads_made_it(job: Make) -> None:
+    one = job(teacher=DemoRig()).identity()
+    torch.set_num_threads(2)
+    assert job(teacher=DemoRig()).identity() == one
+
+
 def test_a_finished_student_comes_back_at_once(job: Make) -> None:
     student = distill(job())
 

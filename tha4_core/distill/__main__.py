@@ -21,7 +21,7 @@ import torch.distributed
 
 from ..character import Character
 from ..demo import DemoRig, demo_character
-from ..errors import THA4Error
+from ..errors import DistillError, THA4Error
 from ..student import Student
 from ..teacher import Teacher
 from . import PRECISIONS, PRESETS, Job, Report, distill, evaluate, read_poses, sample_poses, store
@@ -65,7 +65,7 @@ def _parse() -> argparse.Namespace:
     train.add_argument("--name", required=True, help="the student's file is NAME.safetensors")
     meanings = "; ".join(f"{preset.name}: {preset.meaning}" for preset in PRESETS.values())
     train.add_argument("--preset", choices=PRESETS, default="good", help=meanings)
-    train.add_argument("--steps", type=int, default=0, help="the preset's recipe over so many steps instead")
+    train.add_argument("--steps", type=int, help="the preset's recipe over so many steps instead")
     train.add_argument("--poses", type=Path, help="learn from the poses of this file instead of the preset's")
     train.add_argument("--seed", type=int, default=0)
     train.add_argument("--precision", choices=PRECISIONS, default=PRECISIONS[0])
@@ -85,13 +85,17 @@ def _parse() -> argparse.Namespace:
 
 def _train(options: argparse.Namespace) -> int:
     preset = PRESETS[options.preset]
+    if options.steps is not None:
+        if options.steps < 1:
+            raise DistillError(f"--steps is {options.steps}; a training has at least 1.")
+        preset = preset.over(options.steps)
     job = Job(
         character=_character(options.character),
         teacher=_teacher(options.teacher, options.device),
         name=options.name,
         students=options.students,
         work=options.work,
-        preset=preset.over(options.steps) if options.steps > 0 else preset,
+        preset=preset,
         poses=read_poses(options.poses) if options.poses else None,
         seed=options.seed,
         precision=options.precision,

@@ -23,7 +23,7 @@ from tests.core.distill.conftest import TINY
 from tests.recipe import recipe_teacher, recipe_tha3
 from tha4_core.character import Character
 from tha4_core.demo import DemoRig, demo_character
-from tha4_core.distill import Job, Report, distill, history_of, sample_poses
+from tha4_core.distill import Job, Report, __main__, distill, history_of, sample_poses
 from tha4_core.distill import store as stores
 from tha4_core.distill.curves import draw_curves
 from tha4_core.distill.judging import evaluate, unmoved
@@ -303,3 +303,9 @@ def test_either_system_is_a_teacher(tmp_path: Path, system: str) -> None:
     assert history.losses[-1][1] < history.losses[0][1]
     with pytest.raises(DistillError, match="another teacher"):
         distill(Job(demo_character(), DemoRig(), "made", tmp_path, tmp_path / "work", TINY, poses=sample_poses(1, 3)))
+
+
+def test_a_command_for_no_steps_is_told_so(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(sys, "argv", ["distill", "train", "--name", "none", "--steps", "0"])
+    assert __main__.main() == 1
+    assert "--steps is 0" in capsys.readouterr().err

@@ -122,7 +122,7 @@ def _own_environment() -> tuple[Path, Path]:
     python = _venv_python(VENV)
     stamp, wanted = VENV / "made-by-dev", _fingerprint()
     if not (stamp.is_file() and stamp.read_text() == wanted):
-        print("Making the environment: about 2 GB and 2 to 10 minutes, mostly downloads.", flush=True)
+        print("Making the environment: about 3 GB and 2 to 10 minutes, mostly downloads.", flush=True)
         stamp.unlink(missing_ok=True)
         _make_environment(python)
         stamp.write_text(wanted)

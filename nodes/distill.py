@@ -47,7 +47,12 @@ class DistillStudent(io.ComfyNode):
                 types.Character.Input("character", tooltip="From Load Character. It needs a transparent background."),
                 types.Teacher.Input("teacher", tooltip="From Load Teacher."),
                 io.String.Input("name", default="my_character", tooltip="The student's file is NAME.safetensors."),
-                io.Combo.Input("preset", options=list(PRESETS), default="good", tooltip=presets),
+                io.Combo.Input(
+                    "preset",
+                    options=list(PRESETS),
+                    default="good",
+                    tooltip=f"{presets}. Times are without the teacher's frames, which come first.",
+                ),
                 io.Int.Input(
                     "seed",
                     default=0,

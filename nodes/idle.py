@@ -31,7 +31,14 @@ class IdleMotion(io.ComfyNode):
             description="Blinks, breath, a wandering gaze, sway and small expressions, alone or on top of any poses. "
             "The same seed always gives the same motion.",
             inputs=[
-                io.Int.Input("seed", default=0, min=0, max=2**32 - 1, tooltip="Another seed, another motion."),
+                io.Int.Input(
+                    "seed",
+                    default=0,
+                    min=0,
+                    max=2**32 - 1,
+                    control_after_generate=False,  # what was seen in the player is what runs
+                    tooltip="Another seed, another motion.",
+                ),
                 io.Float.Input(
                     "seconds",
                     default=8.0,

@@ -55,3 +55,11 @@ def test_example_workflows_use_their_nodes_by_id() -> None:
     for path in (REPOSITORY / "example_workflows").glob("*.json"):
         types = [node["type"] for node in json.loads(path.read_text())["nodes"]]
         assert any(name.startswith("THA4") for name in types), path.name
+
+
+def test_every_help_page_has_its_pictures() -> None:
+    folder = REPOSITORY / "web" / "docs"
+    for page in folder.glob("*.md"):
+        pictures = re.findall(r"!\[[^\]]+\]\(([^)]+)\)", page.read_text(encoding="utf-8"))
+        assert f"{page.stem}.webp" in pictures, page.name
+        assert [name for name in pictures if (folder / name).stat().st_size > 60_000] == [], page.name

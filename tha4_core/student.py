@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
+from itertools import chain
 from pathlib import Path
 
 from torch import Tensor, nn
@@ -35,7 +36,7 @@ class Student(nn.Module):
         self.face_morpher = FaceMorpher()
         self.body_morpher = BodyMorpher()
         self.register_buffer("image", character.image, persistent=False)
-        self._ways: dict[str, student_gpu.Layers | None] = {}  # by precision, once they were tried
+        self._on_gpu = student_gpu.OnGPU()
 
     @classmethod
     def load(cls, path: str | Path) -> Student:
@@ -89,14 +90,18 @@ class Student(nn.Module):
         student_gpu.check_precision(precision)
         large = self.character.source is not None and size > SIZE
         image = self.character.image_at(size).to(self.image) if large else self.image
-        networks = (self.face_morpher, self.body_morpher)
-        way = None
-        if image.device.type == "cuda":
-            if precision not in self._ways:
-                trial = partial(student_renderer.render, *networks, image, poses[:1], size, None)
-                self._ways[precision] = student_gpu.choose(precision, trial)
-            way = self._ways[precision]
-        return student_renderer.render(*networks, image, poses, size, tick, way)
+        render = partial(student_renderer.render, self.face_morpher, self.body_morpher, image, size=size)
+        if image.device.type != "cuda":
+            return render(poses, tick=tick)
+        way = self._on_gpu.way(precision, lambda way: render(poses[:1], way=way))
+        if len(poses) == 1 and not large:
+            place = precision, size, *(tensor.data_ptr() for tensor in chain([image], self.parameters()))
+            replay = self._on_gpu.graph(partial(render, way=way), poses, place)
+            if replay is not None:
+                if tick is not None:
+                    tick()
+                return replay(poses)
+        return render(poses, tick=tick, way=way)
 
     def forward(self, poses: Tensor) -> dict[str, Tensor]:
         """One batch of poses `[N, 45]` -> every image on the way to the frame, by the names of the specification.
@@ -115,6 +120,12 @@ class Student(nn.Module):
             "warped": warped,
             "blended": blend(alpha, color_change, warped),
         }
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Student:
+        """Every move passes here."""
+        self._on_gpu.forget_graph()
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        return self
 
 
 def _on_cpu(network: nn.Module) -> StateDict:

@@ -72,10 +72,8 @@ def render(
         # Folding takes a hundredth of a frame's time, so it is done anew each time: no fold can be out of date.
         face, body = _fold_face(face_morpher, way), _fold_body(body_morpher, way)
         image = resample(image, size)
-        # The face does not depend on how the head is turned: while pose[0:39] stays, so does the patch.
-        new_face = [True, *(poses[1:, HEAD_FREE] != poses[:-1, HEAD_FREE]).any(dim=1).tolist()]
         picture = image
-        for pose, frame, is_new in zip(poses, frames, new_face, strict=True):
+        for pose, frame, is_new in zip(poses, frames, _new_faces(poses), strict=True):
             if is_new:
                 picture = _with_face(_face_patch(crew, face, pose[HEAD_FREE], size // 4), image)
             _body_frame(crew, body, pose, picture, frame)
@@ -86,6 +84,16 @@ def check_size(size: int) -> None:
     """Raises SizeError for a size that no frame can have."""
     if size not in SIZES:
         raise SizeError(f"size is {size}; a frame's size is a multiple of 32 from {SIZES[0]} to {SIZES[-1]}.")
+
+
+def _new_faces(poses: Tensor) -> list[bool]:
+    """Which of the poses `[N, 45]` need another face patch than the one before.
+
+    The face does not depend on how the head is turned: while pose[0:39] stays, so does the patch.
+    """
+    if len(poses) == 1:  # nothing that the CPU would have to wait for: this may be part of a CUDA graph
+        return [True]
+    return [True, *(poses[1:, HEAD_FREE] != poses[:-1, HEAD_FREE]).any(dim=1).tolist()]
 
 
 def _face_patch(crew: Crew, face: Sirens, pose: Tensor, side: int) -> Tensor:

@@ -24,7 +24,7 @@ from tests import recipe
 from tha4_core import image as images
 from tha4_core.character import Character
 from tha4_core.distill import PRESETS, Preset, sample_poses, store
-from tha4_core.distill.batches import BodySampler, FaceSampler, generator
+from tha4_core.distill.batches import BodySampler, FaceSampler, generator, load_faces
 from tha4_core.distill.judging import evaluate, unmoved
 from tha4_core.distill.start import initialise
 from tha4_core.distill.trainer import Trainer
@@ -33,7 +33,7 @@ from tha4_core.targets import Targets
 
 LAMBDA_00 = recipe.REFERENCE / "reference" / "lambda_00"
 _HELD_OUT = 12
-_POINTS = 5  # of a curve
+_POINTS = 8  # of a curve
 
 
 class StudentAsTeacher:
@@ -59,13 +59,15 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=20.0, help="of each preset, on all threads")
     parser.add_argument("--poses", type=int, default=300)
     parser.add_argument("--presets", nargs="*", default=["good", "paper"], choices=PRESETS)
+    parser.add_argument("--work", type=Path, help="keep the teacher's frames in this folder (1 GB)")
     options = parser.parse_args()
     seconds = options.minutes * 60 * torch.get_num_threads()
     student = Student.load(LAMBDA_00)
     teacher = StudentAsTeacher(student)
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, {seconds:.0f} processor seconds each")
     with tempfile.TemporaryDirectory() as folder:
-        learn, judge = (_targets(Path(folder), teacher, n, s) for n, s in ((options.poses, 0), (_HELD_OUT, 1)))
+        work = options.work or Path(folder)
+        learn, judge = (_targets(work, teacher, n, s) for n, s in ((options.poses, 0), (_HELD_OUT, 1)))
         print(f"unmoved picture: {unmoved(student.image, judge)!r}")
         for name in options.presets:
             _curve(PRESETS[name], student, teacher, learn, judge, seconds)
@@ -87,7 +89,7 @@ def _curve(
 ) -> None:
     trainer = _trainer(preset, picture, teacher, learn)
     if not preset.published:
-        trainer = _trainer(preset.scaled(seconds / _cost(trainer) / preset.steps), picture, teacher, learn)
+        trainer = _trainer(preset.over(round(seconds / _cost(trainer))), picture, teacher, learn)
     spent, marks = 0.0, [seconds * (point + 1) / _POINTS for point in range(_POINTS)]
     while spent < seconds and not trainer.done:
         start = time.process_time()
@@ -114,10 +116,9 @@ def _cost(trainer: Trainer) -> float:
 def _trainer(preset: Preset, picture: Student, teacher: StudentAsTeacher, learn: store.TargetStore) -> Trainer:
     student = Student(picture.character)
     initialise(student.face_morpher, student.body_morpher, generator(0, 0, 2), published=preset.published)
-    device = torch.device("cpu")
-    mask = teacher.face_mask(picture.character)
-    faces, bodies = FaceSampler(learn, mask, device), BodySampler(learn, student.image, device)
-    return Trainer(student, faces, bodies, preset, 0, lambda: None)
+    faces, mask = load_faces(learn, torch.device("cpu")), teacher.face_mask(picture.character)
+    face, body = FaceSampler(learn, faces, mask), BodySampler(learn, faces, student.image)
+    return Trainer(student, face, body, preset, 0, lambda: None)
 
 
 if __name__ == "__main__":

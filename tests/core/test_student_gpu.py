@@ -16,9 +16,11 @@ from torch import Tensor
 
 import tha4_core as tha4
 from tests.conftest import REPOSITORY
+from tests.elsewhere import ELSEWHERE, NothingOnTheCPU
 from tha4_core import student_gpu, student_renderer
 from tha4_core.errors import THA4Error
-from tha4_core.student_gpu import Layers, choose
+from tha4_core.networks.siren import BodyMorpher, FaceMorpher
+from tha4_core.student_gpu import Layers, OnGPU, Replay, choose
 
 
 @pytest.fixture(scope="module")
@@ -140,3 +142,96 @@ def test_a_cpu_computes_in_float32(student: tha4.Student, poses: Tensor) -> None
     assert torch.equal(exact, asked)
     with pytest.raises(THA4Error, match='precision is "bfloat16"; it is one of auto, float32, float16'):
         student.render(poses, precision="bfloat16")
+
+
+@pytest.mark.parametrize("way", [None, student_gpu.tf32, student_gpu.float16])
+def test_a_single_frame_asks_the_device_for_nothing_and_brings_it_nothing(way: Layers | None) -> None:
+    """As a CUDA graph requires."""
+    with ELSEWHERE:
+        face, body = FaceMorpher(), BodyMorpher()
+        image, pose = torch.empty(1, 4, 512, 512), torch.empty(1, 45)
+    with NothingOnTheCPU():
+        frame = student_renderer.render(face, body, image, pose, 512, None, way)
+    assert frame.device == ELSEWHERE
+
+
+def capture(render: Replay, pose: Tensor) -> Replay:
+    """Stands in for a CUDA graph, which needs a GPU: what is captured runs again, on its own pose, into its own frame.
+
+    It shows what OnGPU does with a graph; that PyTorch's own capture works is not tested here.
+    """
+    pose, frame = pose.clone(), render(pose)
+
+    def replay(new_pose: Tensor) -> Tensor:
+        pose.copy_(new_pose)
+        frame.copy_(render(pose))
+        return frame.clone()
+
+    return replay
+
+
+@pytest.fixture
+def drawn(clock) -> Callable[[float], Replay]:
+    """Makes a `render` that takes so many seconds and paints its pose's first number."""
+
+    def of(seconds: float) -> Replay:
+        def render(pose: Tensor) -> Tensor:
+            clock(seconds)
+            return pose[:, :1, None, None].expand(1, 4, 8, 8).clone()
+
+        return render
+
+    return of
+
+
+def in_no_time(clock: Callable[[float], None]) -> Callable[[Replay, Tensor], Replay]:
+    """A capture whose graphs take a tenth of a second less than what they are of."""
+
+    def faster(render: Replay, pose: Tensor) -> Replay:
+        replay = capture(render, pose)
+
+        def quicker(new_pose: Tensor) -> Tensor:
+            frame = replay(new_pose)
+            clock(-0.1)
+            return frame
+
+        return quicker
+
+    return faster
+
+
+def test_a_faster_graph_is_kept_while_everything_is_in_its_place(clock, drawn) -> None:
+    made = []
+
+    def counted(render: Replay, pose: Tensor) -> Replay:
+        made.append(pose)
+        return in_no_time(clock)(render, pose)
+
+    on_gpu, first, second = OnGPU(counted), torch.zeros(1, 45), torch.ones(1, 45)
+    graph = on_gpu.graph(drawn(1.0), first, "here")
+    frames = graph(first), graph(second)
+    assert [float(frame.mean()) for frame in frames] == [0, 1]  # the first is not painted over by the second
+    assert on_gpu.graph(drawn(1.0), first, "here") is graph
+    assert len(made) == 1
+    assert on_gpu.graph(drawn(1.0), first, "moved") is not graph
+    on_gpu.forget_graph()
+    on_gpu.graph(drawn(1.0), first, "moved")
+    assert len(made) == 3
+
+
+def test_a_graph_that_is_no_better_or_not_to_be_had_is_told_and_left(clock, drawn, caplog) -> None:
+    def spoiled(render: Replay, pose: Tensor) -> Replay:
+        replay = in_no_time(clock)(render, pose)
+        return lambda pose: replay(pose) + 0.1
+
+    def refused(render: Replay, pose: Tensor) -> Replay:
+        raise RuntimeError("operation not permitted when stream is capturing")
+
+    pose = torch.zeros(1, 45)
+    with caplog.at_level(logging.INFO, "tha4"):
+        for capture_so in (capture, spoiled, refused):
+            assert OnGPU(capture_so).graph(drawn(1.0), pose, "here") is None
+    told = [record.message for record in caplog.records]
+    assert told[0].startswith("Student: a CUDA graph takes 1.00 of the time without, at inf dB.")
+    assert "at 26.0 dB" in told[1]
+    assert told[2] == "Student: a CUDA graph cannot be had here (operation not permitted when stream is capturing)."

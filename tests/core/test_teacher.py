@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from tests import recipe
+from tests.elsewhere import ELSEWHERE, NothingOnTheCPU
 from tha4_core.character import Character, open_picture, square_picture
 from tha4_core.errors import PoseError, WeightsError
 from tha4_core.image import resize
@@ -202,6 +203,15 @@ def test_reduced_precision_stays_near(
     assert frame.dtype == torch.float32
     assert bool(torch.isfinite(frame).all())
     assert decibels < _psnr(frame, frames[:1]) < 60
+
+
+def test_elsewhere_nothing_waits_for_the_cpu(weights: StateDicts, character: Character) -> None:
+    teacher = Teacher.from_state_dicts(weights, torch.float16).to(ELSEWHERE)
+    poses = torch.zeros(2, 45, device=ELSEWHERE)
+    face = teacher.face(character, poses)
+    with NothingOnTheCPU():
+        body = teacher.body(face["face_morphed_full"], poses)
+    assert {image.dtype for image in (face | body).values()} == {torch.float32}
 
 
 def test_unknown_precision_is_refused() -> None:

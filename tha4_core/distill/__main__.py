@@ -21,7 +21,7 @@ import torch.distributed
 
 from ..character import Character
 from ..demo import DemoRig, demo_character
-from ..errors import THA4Error
+from ..errors import DistillError, THA4Error
 from ..student import Student
 from ..teacher import Teacher
 from . import PRECISIONS, PRESETS, Job, Report, distill, evaluate, read_poses, sample_poses, store
@@ -65,12 +65,13 @@ def _parse() -> argparse.Namespace:
     train.add_argument("--name", required=True, help="the student's file is NAME.safetensors")
     meanings = "; ".join(f"{preset.name}: {preset.meaning}" for preset in PRESETS.values())
     train.add_argument("--preset", choices=PRESETS, default="good", help=meanings)
+    train.add_argument("--steps", type=int, help="the preset's recipe over so many steps instead")
     train.add_argument("--poses", type=Path, help="learn from the poses of this file instead of the preset's")
     train.add_argument("--seed", type=int, default=0)
     train.add_argument("--precision", choices=PRECISIONS, default=PRECISIONS[0])
     train.add_argument("--students", type=Path, default=Path(), help="where the student goes (default: here)")
     train.add_argument("--work", type=Path, default=Path("distill"), help="where checkpoints and teacher's frames go")
-    train.add_argument("--start-from", type=Path, help="a student whose weights to start with")
+    train.add_argument("--start-from", type=Path, help="a student to go on from, at the recipe's middle")
     train.add_argument("--licence", default="", help="of the result; follows from picture and teacher")
     train.add_argument("--restart", action="store_true", help="forget what was begun or made under this name")
     train.set_defaults(run=_train)
@@ -83,13 +84,18 @@ def _parse() -> argparse.Namespace:
 
 
 def _train(options: argparse.Namespace) -> int:
+    preset = PRESETS[options.preset]
+    if options.steps is not None:
+        if options.steps < 1:
+            raise DistillError(f"--steps is {options.steps}; a training has at least 1.")
+        preset = preset.over(options.steps)
     job = Job(
         character=_character(options.character),
         teacher=_teacher(options.teacher, options.device),
         name=options.name,
         students=options.students,
         work=options.work,
-        preset=PRESETS[options.preset],
+        preset=preset,
         poses=read_poses(options.poses) if options.poses else None,
         seed=options.seed,
         precision=options.precision,

@@ -12,10 +12,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ..image import SIZE, paste
+from ..image import SIZE
 from ..networks.siren import FACE_SIZE
 from ..pose import HEAD_FREE
-from ..warping import look_up, positions
+from ..warping import positions
 from .forward import crop_positions
 from .losses import BodyTerms
 from .store import TargetStore
@@ -42,13 +42,42 @@ class FaceBatch(NamedTuple):
     mask: Tensor
 
 
+class Pictures(NamedTuple):
+    """The face-morphed pictures of K poses: `rest` `[512, 512, 4]` with the face `which[k]` of `faces`
+    `[N, 192, 192, 4]`. The whole pictures, megabytes each, are never made."""
+
+    rest: Tensor
+    faces: Tensor
+    which: Tensor
+
+    def warped(self, coordinates: Tensor) -> Tensor:
+        """Each looked up at its coordinates (x, y) `[K, h, w, 2]`, as `warping.look_up` does: `[K, h, w, 4]`."""
+        pixels = ((coordinates + 1) * (SIZE / 2) - 0.5).clamp(0, SIZE - 1)
+        first = pixels.detach().nan_to_num(0).floor().long()  # what is no number stays none in the result
+        second = (first + 1).clamp(max=SIZE - 1)
+        right, down = torch.split(pixels - first, 1, dim=-1)
+        (left_x, top_y), (right_x, bottom_y) = first.unbind(-1), second.unbind(-1)
+        top = torch.lerp(self._at(top_y, left_x), self._at(top_y, right_x), right)
+        bottom = torch.lerp(self._at(bottom_y, left_x), self._at(bottom_y, right_x), right)
+        return torch.lerp(top, bottom, down)
+
+    def _at(self, rows: Tensor, columns: Tensor) -> Tensor:
+        """Pixels, `[K, h, w]` of them."""
+        height, width = self.faces.shape[1:3]
+        row, column = rows - _MORPHED[0].start, columns - _MORPHED[1].start
+        morphed = (row >= 0) & (row < height) & (column >= 0) & (column < width)
+        which = self.which[:, None, None].expand_as(row)
+        faces = self.faces[which, row.clamp(0, height - 1), column.clamp(0, width - 1)].float()
+        return torch.where(morphed[..., None], faces, self.rest[rows, columns])
+
+
 class BodyBatch(NamedTuple):
     """Crops of frames: poses `[K, 45]`, first rows and columns `[K]`, the pictures that are warped, targets."""
 
     poses: Tensor
     rows: Tensor
     columns: Tensor
-    pictures: Tensor
+    pictures: Pictures
     xy: Tensor
     target: BodyTerms
 
@@ -58,18 +87,24 @@ def generator(seed: int, step: int, stream: int) -> torch.Generator:
     return torch.Generator().manual_seed((seed * 1_000_003 + step) * 8 + stream)
 
 
-class FaceSampler:
-    """Draws pixels of all faces of a store, which it keeps in memory on the device."""
+def load_faces(store: TargetStore, device: torch.device) -> Tensor:
+    """All faces of a store in the memory of a device, float16 `[N, 192, 192, 4]`."""
+    faces = torch.empty(len(store.poses), *store.face(0).shape, dtype=torch.float16, device=device)
+    for index in range(len(faces)):
+        faces[index] = store.face(index)
+    return faces
 
-    def __init__(self, store: TargetStore, mask: Tensor, device: torch.device) -> None:
-        count = len(store.poses)
-        faces = torch.empty(count, FACE_SIZE, FACE_SIZE, 4, dtype=torch.float16, device=device)
-        for index in range(count):
-            faces[index] = store.face(index, *_STUDENT)
-        change = _change([face.float() for face in faces[_spread(count)]])
+
+class FaceSampler:
+    """Draws pixels of the student's part of all faces."""
+
+    def __init__(self, store: TargetStore, faces: Tensor, mask: Tensor) -> None:
+        device, (rows, columns) = faces.device, _STUDENT
+        self._faces = faces[:, rows, columns]
+        change = _change([face.float() for face in self._faces[_spread(len(faces))]])
         mask = mask.to(device)
         density = torch.stack([torch.ones_like(change), change, mask[0]])
-        self._poses, self._faces = store.poses[:, HEAD_FREE].to(device), faces.flatten(1, 2)
+        self._poses = store.poses[:, HEAD_FREE].to(device)
         self._mask = mask.flatten()[:, None]
         self._xy = positions(FACE_SIZE, FACE_SIZE, device=device)[0].flatten(1).T.contiguous()
         self._cumulative = _mixed(density, _FACE_SHARES).flatten().cumsum(0).cpu()
@@ -87,15 +122,17 @@ class FaceSampler:
         return self._batch(which.repeat_interleave(len(pixels)), pixels.repeat(count))
 
     def _batch(self, which: Tensor, where: Tensor) -> FaceBatch:
-        return FaceBatch(self._poses[which], self._xy[where], self._faces[which, where].float(), self._mask[where])
+        pixels = self._faces[which, where // FACE_SIZE, where % FACE_SIZE].float()
+        return FaceBatch(self._poses[which], self._xy[where], pixels, self._mask[where])
 
 
 class BodySampler:
     """Draws crops of the frames of a store, which stay on disk."""
 
-    def __init__(self, store: TargetStore, image: Tensor, device: torch.device) -> None:
-        self._store, self._image, self._device = store, image.to(device), device
-        self._pictures = self._image
+    def __init__(self, store: TargetStore, faces: Tensor, image: Tensor) -> None:
+        """`image` `[1, 4, 512, 512]` is the picture at rest."""
+        self._store, self._faces, self._device = store, faces, faces.device
+        self._rest = image[0].movedim(0, -1).to(self._device).contiguous()
         frames = [store.frame(index) for index in _spread(len(store.poses)).tolist()]
         ever = torch.stack([frame[..., 3] for frame in frames]).amax(0) > 2 * _VISIBLE - 1
         self._density = _mixed(
@@ -117,7 +154,8 @@ class BodySampler:
         """Some crops of a batch."""
         poses, rows, columns, pictures, xy, target = batch
         images = BodyTerms(*(image[items] for image in target))
-        return BodyBatch(poses[items], rows[items], columns[items], pictures[items], xy[items], images)
+        pictures = pictures._replace(which=pictures.which[items])
+        return BodyBatch(poses[items], rows[items], columns[items], pictures, xy[items], images)
 
     def _batch(self, which: list[int], rows: Tensor, columns: Tensor, side: int, size: int) -> BodyBatch:
         scale = SIZE // size
@@ -130,23 +168,9 @@ class BodySampler:
         grid = _smaller(torch.stack([self._store.grid_change(i, *part) for i, part in where]), scale).to(self._device)
         rows, columns = rows.to(self._device), columns.to(self._device)
         xy = crop_positions(rows, columns, side, size)
-        pictures = self._face_morphed(which)
-        target = BodyTerms(frame, warped(pictures, xy, grid), grid, frame)
+        pictures = Pictures(self._rest, self._faces, torch.tensor(which, device=self._device))
+        target = BodyTerms(frame, pictures.warped(xy + grid), grid, frame)
         return BodyBatch(self._store.poses[which].to(self._device), rows, columns, pictures, xy, target)
-
-    def _face_morphed(self, which: list[int]) -> Tensor:
-        """The face-morphed pictures `[K, 4, 512, 512]`. Only their faces differ, so only these are written anew."""
-        faces = torch.stack([self._store.face(index) for index in which]).movedim(-1, 1).to(self._device)
-        if len(self._pictures) != len(which):
-            self._pictures = paste(faces, self._image, *_MORPHED)
-        else:
-            self._pictures[..., _MORPHED[0], _MORPHED[1]] = faces
-        return self._pictures
-
-
-def warped(pictures: Tensor, xy: Tensor, grid_change: Tensor) -> Tensor:
-    """`pictures` `[K, 4, H, W]` looked up at positions moved by `grid_change`, both `[K, h, w, 2]`: `[K, h, w, 4]`."""
-    return look_up(pictures, (xy + grid_change).movedim(-1, 1)).movedim(1, -1)
 
 
 def _spread(count: int) -> Tensor:

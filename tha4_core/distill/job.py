@@ -31,7 +31,8 @@ class Job:
     """What a student is to be made from, and where. Two equal jobs make the same student.
 
     `students` is the folder for NAME.safetensors, `work` that for checkpoints and the teacher's frames. `poses`
-    `[N, 45]` replaces those that the preset draws. `start_from` is a student whose weights training starts with.
+    `[N, 45]` replaces those that the preset draws. `start_from` is a student whose weights training starts with, at the
+    middle of the recipe.
     """
 
     character: Character
@@ -59,12 +60,13 @@ class Job:
 
     def identity(self) -> dict[str, str]:
         """What the student depends on, each as a short text."""
-        teacher = self.teacher
+        teacher, recipe = self.teacher, asdict(self.preset)
+        del recipe["meaning"]  # words may change
         return {
             "character": fingerprint(self.character.picture),
             "teacher": fingerprint(teacher) if isinstance(teacher, nn.Module) else type(teacher).__qualname__,
             "poses": "drawn" if self.poses is None else fingerprint(self.poses),
-            "preset": json.dumps(asdict(self.preset)),
+            "preset": json.dumps(recipe),
             "seed": str(self.seed),
             "precision": self.precision,
             "start": "new" if self.start_from is None else fingerprint(self.start_from),

@@ -19,7 +19,7 @@ from ..pose import check_poses
 from ..student import Student
 from ..weights import StateDict, load_strictly
 from . import checkpoint, store
-from .batches import BodySampler, FaceSampler, generator
+from .batches import BodySampler, FaceSampler, generator, load_faces
 from .checkpoint import Progress
 from .job import Job, check
 from .judging import evaluate
@@ -172,15 +172,18 @@ def _trainer(job: Job, training: TargetStore, tick: Callable[[], None]) -> Train
         generator(job.seed, 0, _START),
         published=job.preset.published,
     )
+    preset = job.preset
     if job.start_from is not None:
+        preset = preset.from_a_student()
         for name in ("face_morpher", "body_morpher"):
             weights = {k: v.cpu().clone() for k, v in job.start_from.get_submodule(name).state_dict().items()}
             load_strictly(student.get_submodule(name), weights, f"the student to start from ({name})")
     student.to(job.device)
     with torch.inference_mode():
         mask = job.teacher.face_mask(job.character)
-    faces = FaceSampler(training, mask.cpu().clone(), job.device)
-    return Trainer(student, faces, BodySampler(training, student.image, job.device), job.preset, job.seed, tick)
+    faces = load_faces(training, job.device)
+    face, body = FaceSampler(training, faces, mask.clone()), BodySampler(training, faces, student.image)
+    return Trainer(student, face, body, preset, job.seed, tick)
 
 
 def _finish(job: Job, trainer: Trainer, held_out: TargetStore, identity: dict[str, str]) -> Student:

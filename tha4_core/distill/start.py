@@ -12,7 +12,7 @@ from ..networks.siren import FREQUENCY, BodyMorpher, FaceMorpher, linears
 # How many radians a first layer turns over half a picture, and over a pose number from 0 to 1. The published
 # initialisation gives less than one radian to both. Pictures have edges, so positions start faster; a pose moves what
 # is there a little, so poses start slower.
-_FACE_POSITION, _BODY_POSITION, _POSE = 20.0, 10.0, 0.3
+_POSITION, _POSE = 20.0, 0.3
 
 
 def initialise(face: FaceMorpher, body: BodyMorpher, random: torch.Generator, *, published: bool) -> None:
@@ -35,8 +35,8 @@ def initialise(face: FaceMorpher, body: BodyMorpher, random: torch.Generator, *,
 
 
 def _know_a_character(face: nn.Conv2d, body: nn.Conv2d, last: nn.Conv2d, random: torch.Generator) -> None:
-    for first, position in ((face, _FACE_POSITION), (body, _BODY_POSITION)):
-        _uniform(first.weight[:, :2], position / FREQUENCY, random)
+    for first in (face, body):
+        _uniform(first.weight[:, :2], _POSITION / FREQUENCY, random)
         _uniform(first.weight[:, 2:], _POSE / FREQUENCY, random)
     with torch.no_grad():  # no motion and nothing painted over the picture, rather than noise
         last.weight[:3] = 0

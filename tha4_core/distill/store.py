@@ -122,10 +122,18 @@ def touch(folder: Path) -> None:
 
 
 def fingerprint(*parts: Tensor | nn.Module | str) -> str:
-    """A name for what was given: equal for equal numbers and texts."""
+    """A name for what was given: equal for equal numbers and texts.
+
+    Of a module count its weights, and buffers of whole numbers. Those of other numbers that no file holds are computed,
+    and their last bits change with the number of threads.
+    """
     digest = hashlib.sha256()
     for part in parts:
-        tensors = [*part.parameters(), *part.buffers()] if isinstance(part, nn.Module) else [part]
+        if isinstance(part, nn.Module):
+            whole = [buffer for buffer in part.buffers() if not buffer.is_floating_point()]
+            tensors = [*part.state_dict().values(), *whole]
+        else:
+            tensors = [part]
         digest.update(type(part).__qualname__.encode())
         for tensor in tensors:
             if isinstance(tensor, str):

@@ -18,7 +18,7 @@ from ..student import Student
 from ..warping import blend
 from ..weights import StateDict
 from . import checkpoint
-from .batches import BodyBatch, BodySampler, FaceBatch, FaceSampler, generator, warped
+from .batches import BodyBatch, BodySampler, FaceBatch, FaceSampler, generator
 from .checkpoint import Progress
 from .forward import body_crops, face_pixels
 from .losses import MASK_WEIGHT, BodyTerms, body_terms, face_terms, weighted
@@ -170,7 +170,7 @@ def body_images(student: Student, batch: BodyBatch, side: int, size: int) -> Bod
     """The body student's blended, warped, grid change and colour of a batch of crops, `[K, side, side, C]` each."""
     output = body_crops(student.body_morpher, batch.poses, batch.rows, batch.columns, side, size)
     grid_change, alpha, colour = torch.split(output, [2, 1, 4], dim=-1)
-    moved = warped(batch.pictures, batch.xy, grid_change)
+    moved = batch.pictures.warped(batch.xy + grid_change)
     return BodyTerms(blend(alpha, colour, moved), moved, grid_change, colour)
 
 

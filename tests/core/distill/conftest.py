@@ -12,7 +12,7 @@ import torch
 from tha4_core.demo import DemoRig, demo_character
 from tha4_core.distill import Job, Preset
 
-TINY = Preset("tiny", "For tests.", poses=8, steps=12, face_pixels=256, crops=4, side=16, held_out=1)
+TINY = Preset("tiny", "For tests.", poses=8, steps=12, face_pixels=256, crops=8, side=4, held_out=1)
 
 
 @pytest.fixture(autouse=True)

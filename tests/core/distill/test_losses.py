@@ -79,6 +79,14 @@ def test_the_published_run_is_as_long_as_published() -> None:
     assert PAPER.steps * PAPER.crops == 1_500_000
 
 
+def test_a_start_from_a_student_is_the_second_half_of_the_recipe() -> None:
+    preset = PRESETS["good"]
+    second, middle = preset.over(100).from_a_student(), preset.steps // 2
+    assert body_plan(second, 0) == body_plan(preset, middle)
+    assert face_rate(second, 50) == pytest.approx(face_rate(preset, middle + middle // 2))
+    assert body_plan(second, 99).rate < body_plan(second, 98).rate < 1e-5
+
+
 @pytest.mark.parametrize("preset", [p for p in PRESETS.values() if not p.published], ids=lambda preset: preset.name)
 def test_our_rates_end_at_nothing_and_sizes_at_the_whole(preset: object) -> None:
     plans = [body_plan(preset, step) for step in range(0, preset.steps + 1, preset.steps // 20)]

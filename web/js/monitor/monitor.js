@@ -85,7 +85,8 @@ function legend(point, shown) {
 }
 
 function pace({ rate, seconds_left: left, examples }) {
-  const said = [text("{count} examples", { count: examples }), text("{rate} a second", { rate: (rate ?? 0).toPrecision(3) })];
+  const rounded = Number((rate ?? 0).toPrecision(3)); // 1930, not 1.93e+3
+  const said = [text("{count} examples", { count: examples }), text("{rate} a second", { rate: rounded })];
   if (Number.isFinite(left)) said.push(text("{time} left", { time: duration(left) }));
   return said.join(" · ");
 }

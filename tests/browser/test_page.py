@@ -1,0 +1,84 @@
+"""What the page makes of the pack's files: templates, translations, pictures of help, models that a workflow misses."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.browser.comfy_page import SETTINGS, ComfyPage
+from tests.browser.conftest import VIEW
+from tests.host.comfyui import PACK, ComfyUI, Prompt, api_form
+
+WORKFLOWS = sorted(path.stem for path in (PACK / "example_workflows").glob("*.json"))
+WRONG = """() => app.graph.nodes
+    .filter((node) => node.has_errors || !LiteGraph.registered_node_types[node.type])
+    .map((node) => node.type)"""
+
+
+def template(name: str) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads((PACK / "example_workflows" / f"{name}.json").read_text(encoding="utf-8"))
+    return content
+
+
+def inputs(prompt: Prompt) -> dict[str, tuple[str, dict[str, Any]]]:
+    return {key: (entry["class_type"], entry["inputs"]) for key, entry in prompt.items()}
+
+
+@pytest.mark.parametrize("name", WORKFLOWS)
+def test_a_template_opens_with_the_values_that_were_saved(comfy: ComfyPage, web_server: ComfyUI, name: str) -> None:
+    comfy.load(template(name))
+    assert comfy.page.evaluate(WRONG) == []
+    assert inputs(comfy.prompt()) == inputs(api_form(template(name), web_server.get("/object_info")))
+
+
+@pytest.fixture
+def fresh(browser: Browser, web_server: ComfyUI) -> Iterator[tuple[ComfyUI, Page]]:
+    """The server, to change settings of, and a page of its own to open then. The settings are put back."""
+    context = browser.new_context(viewport=VIEW)
+    yield web_server, context.new_page()
+    context.close()
+    web_server.post("/settings", SETTINGS)
+
+
+def test_a_japanese_user_reads_japanese(fresh: tuple[ComfyUI, Page]) -> None:
+    server, page = fresh
+    server.post("/settings", {"Comfy.Locale": "ja", "Comfy.VueNodes.Enabled": True})
+    comfy = ComfyPage(page, nodes2=True)
+    comfy.open(server.address)
+    comfy.clear()
+    comfy.add("THA4LoadCharacter", 320, 80)
+    for text in ("キャラクターを読み込む", "拡大率", "横の移動", "報告", "画像は合っています。"):
+        expect(page.get_by_text(text, exact=True).first).to_be_visible(timeout=60_000)
+    assert comfy.errors == []
+
+
+def test_what_a_workflow_misses_is_told_with_where_to_get_it(fresh: tuple[ComfyUI, Page]) -> None:
+    server, page = fresh
+    server.post("/settings", {"Comfy.RightSidePanel.ShowErrorsTab": True, "Comfy.VueNodes.Enabled": False})
+    comfy = ComfyPage(page, nodes2=False)
+    comfy.open(server.address)
+    workflow = template("student")
+    loader = next(node for node in workflow["nodes"] if node["type"] == "THA4LoadStudent")
+    name, url = "someone.safetensors", "https://huggingface.co/someone/characters/resolve/main/someone.safetensors"
+    loader["properties"]["models"] = [{"name": name, "url": url, "directory": "tha4_students"}]
+    loader["widgets_values"][0] = name
+    comfy.load(workflow)
+    expect(page.get_by_text(f"{name} is missing")).to_be_visible(timeout=60_000)
+    page.get_by_role("button", name="View details").click()
+    expect(page.get_by_test_id("missing-model-download").first).to_be_visible()
+
+
+def test_pictures_of_the_help_pages_are_served(comfy: ComfyPage) -> None:
+    shown = """async (name) => {
+        const image = new Image();
+        image.src = `/extensions/tha4/docs/${name}.webp`;
+        await image.decode();
+        return image.naturalWidth;
+    }"""
+    names = sorted(path.stem for path in (PACK / "web" / "docs").glob("*.md"))
+    assert names
+    assert all(comfy.page.evaluate(shown, name) > 100 for name in names)

@@ -97,6 +97,10 @@ class _Totals:
 
 
 def _totals(crew: Crew, part: Tensor) -> Tensor:
+    """The totals of `[H, W, C]`, float64 `[2, C]`.
+
+    By the crew: threads of PyTorch's own, after a sum, spin for milliseconds on the processors that the crew needs.
+    """
     totals = _Totals()
 
     def job(tiles: Tiles) -> None:

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Hashable, Sequence
 from contextlib import suppress
 from functools import partial
+from threading import Lock
 
 import torch
 from torch import Tensor
@@ -24,6 +25,9 @@ Layers = Callable[[Sequence[Tensor], Tensor], Tensor]
 
 What is made of the coordinates is in there already, in float32 throughout.
 """
+
+PoseToFrame = Callable[[Tensor], Tensor]
+"""Makes a frame `[1, 4, H, W]` of a pose `[1, 45]`."""
 
 PRECISIONS = ("auto", "float32", "float16")
 
@@ -84,11 +88,7 @@ def choose(precision: str, render: Callable[[Layers | None], Tensor], ways: dict
     return best
 
 
-Replay = Callable[[Tensor], Tensor]
-"""Makes a frame `[1, 4, H, W]` of a pose `[1, 45]`."""
-
-
-def capture(render: Replay, pose: Tensor) -> Replay:
+def capture(render: PoseToFrame, pose: Tensor) -> PoseToFrame:
     """`render` as one CUDA graph, whose hundred kernels follow one another without the CPU. Raises RuntimeError.
 
     The graph reads weights and picture where they lie now, and holds on to the memory that a frame takes.
@@ -104,10 +104,13 @@ def capture(render: Replay, pose: Tensor) -> Replay:
         with torch.cuda.graph(graph, capture_error_mode="thread_local"):  # other threads may go on as they like
             frame = render(pose)
 
+    in_turn = Lock()  # all that the graph reads and writes is the same for whoever calls
+
     def replay(new_pose: Tensor) -> Tensor:
-        pose.copy_(new_pose)
-        graph.replay()
-        return frame.clone()
+        with in_turn:
+            pose.copy_(new_pose)
+            graph.replay()
+            return frame.clone()
 
     return replay
 
@@ -115,10 +118,10 @@ def capture(render: Replay, pose: Tensor) -> Replay:
 class OnGPU:
     """How a student is best rendered on the GPU where it is: tried when it is first asked, then remembered."""
 
-    def __init__(self, capture: Callable[[Replay, Tensor], Replay] = capture) -> None:
+    def __init__(self, capture: Callable[[PoseToFrame, Tensor], PoseToFrame] = capture) -> None:
         self._capture = capture
         self._ways: dict[str, Layers | None] = {}
-        self._graph: tuple[Hashable, Replay | None] = (None, None)
+        self._graph: tuple[Hashable, PoseToFrame | None] = (None, None)
 
     def way(self, precision: str, trial: Callable[[Layers | None], Tensor]) -> Layers | None:
         """What `choose` finds."""
@@ -126,7 +129,7 @@ class OnGPU:
             self._ways[precision] = choose(precision, trial)
         return self._ways[precision]
 
-    def graph(self, render: Replay, pose: Tensor, place: Hashable) -> Replay | None:
+    def graph(self, render: PoseToFrame, pose: Tensor, place: Hashable) -> PoseToFrame | None:
         """`render` as a CUDA graph, if that can be had, shows the same and is faster; `pose` `[1, 45]` is to try it.
 
         The last one is kept while `place` is the same: that must change with all that `render` depends on, and with the
@@ -141,7 +144,7 @@ class OnGPU:
         """Let go of a graph's memory: the student leaves the GPU."""
         self._graph = None, None
 
-    def _worth_it(self, render: Replay, pose: Tensor) -> Replay | None:
+    def _worth_it(self, render: PoseToFrame, pose: Tensor) -> PoseToFrame | None:
         try:
             replay = self._capture(render, pose)
             (frame, seconds), (expected, without) = _timed(partial(replay, pose)), _timed(partial(render, pose))

@@ -20,7 +20,7 @@ from tests.elsewhere import ELSEWHERE, NothingOnTheCPU
 from tha4_core import student_gpu, student_renderer
 from tha4_core.errors import THA4Error
 from tha4_core.networks.siren import BodyMorpher, FaceMorpher
-from tha4_core.student_gpu import Layers, OnGPU, Replay, choose
+from tha4_core.student_gpu import Layers, OnGPU, PoseToFrame, choose
 
 
 @pytest.fixture(scope="module")
@@ -155,7 +155,7 @@ def test_a_single_frame_asks_the_device_for_nothing_and_brings_it_nothing(way: L
     assert frame.device == ELSEWHERE
 
 
-def capture(render: Replay, pose: Tensor) -> Replay:
+def capture(render: PoseToFrame, pose: Tensor) -> PoseToFrame:
     """Stands in for a CUDA graph, which needs a GPU: what is captured runs again, on its own pose, into its own frame.
 
     It shows what OnGPU does with a graph; that PyTorch's own capture works is not tested here.
@@ -171,10 +171,10 @@ def capture(render: Replay, pose: Tensor) -> Replay:
 
 
 @pytest.fixture
-def drawn(clock) -> Callable[[float], Replay]:
+def drawn(clock) -> Callable[[float], PoseToFrame]:
     """Makes a `render` that takes so many seconds and paints its pose's first number."""
 
-    def of(seconds: float) -> Replay:
+    def of(seconds: float) -> PoseToFrame:
         def render(pose: Tensor) -> Tensor:
             clock(seconds)
             return pose[:, :1, None, None].expand(1, 4, 8, 8).clone()
@@ -184,10 +184,10 @@ def drawn(clock) -> Callable[[float], Replay]:
     return of
 
 
-def in_no_time(clock: Callable[[float], None]) -> Callable[[Replay, Tensor], Replay]:
+def in_no_time(clock: Callable[[float], None]) -> Callable[[PoseToFrame, Tensor], PoseToFrame]:
     """A capture whose graphs take a tenth of a second less than what they are of."""
 
-    def faster(render: Replay, pose: Tensor) -> Replay:
+    def faster(render: PoseToFrame, pose: Tensor) -> PoseToFrame:
         replay = capture(render, pose)
 
         def quicker(new_pose: Tensor) -> Tensor:
@@ -203,7 +203,7 @@ def in_no_time(clock: Callable[[float], None]) -> Callable[[Replay, Tensor], Rep
 def test_a_faster_graph_is_kept_while_everything_is_in_its_place(clock, drawn) -> None:
     made = []
 
-    def counted(render: Replay, pose: Tensor) -> Replay:
+    def counted(render: PoseToFrame, pose: Tensor) -> PoseToFrame:
         made.append(pose)
         return in_no_time(clock)(render, pose)
 
@@ -220,11 +220,11 @@ def test_a_faster_graph_is_kept_while_everything_is_in_its_place(clock, drawn) -
 
 
 def test_a_graph_that_is_no_better_or_not_to_be_had_is_told_and_left(clock, drawn, caplog) -> None:
-    def spoiled(render: Replay, pose: Tensor) -> Replay:
+    def spoiled(render: PoseToFrame, pose: Tensor) -> PoseToFrame:
         replay = in_no_time(clock)(render, pose)
         return lambda pose: replay(pose) + 0.1
 
-    def refused(render: Replay, pose: Tensor) -> Replay:
+    def refused(render: PoseToFrame, pose: Tensor) -> PoseToFrame:
         raise RuntimeError("operation not permitted when stream is capturing")
 
     pose = torch.zeros(1, 45)

@@ -67,7 +67,7 @@ def _by_strips(x: Tensor, groups: int, weight: Tensor, bias: Tensor, silu: bool,
     for source, target, w, b in zip(
         _pixels(x), _pixels(y), weight.expand(n, channels), bias.expand(n, channels), strict=True
     ):
-        scale, shift = affine(totals(source), len(source), groups, w, b)
+        scale, shift = affine(_totals(source), len(source), groups, w, b)
         strips = (pixels.split(max(1, _STRIP // channels)) for pixels in (source, target))
         for strip, out in zip(*strips, strict=True):
             torch.addcmul(shift, strip, scale, out=out)
@@ -81,7 +81,7 @@ def _pixels(x: Tensor) -> Tensor:
     return x.permute(0, 2, 3, 1).flatten(1, 2)
 
 
-def totals(pixels: Tensor) -> Tensor:
+def _totals(pixels: Tensor) -> Tensor:
     """The sums of `[P, C]`'s channels and those of their squares, float64 `[2, C]`."""
     sums = torch.zeros(2, pixels.shape[1], dtype=torch.float64)
     for strip in torch.split(pixels, max(1, _STRIP // pixels.shape[1])):

@@ -1,6 +1,7 @@
 """How long the teacher takes for a frame, against a plain forward of the same modules, and how much memory.
 
-Run from the root of the repository: `python -m tests.benchmarks.teacher [--quick] [--device cuda] [--precision ...]`.
+Run from the root of the repository:
+`python -m tests.benchmarks.teacher [--quick] [--rounds 3] [--device cuda] [--precision ...]`.
 The weights are synthetic (tests/recipe.py); times do not depend on their values. Without the reference character a
 random picture serves.
 """
@@ -36,11 +37,16 @@ def main() -> None:
     character = _character()
     print(f"torch {torch.__version__}, {options.device}, {options.precision}, {torch.get_num_threads()} threads")
     print("plain: one pose at a time, float32, nothing folded, fused or remembered; taken between our own runs")
+    print(f"medians of {options.rounds} rounds")
     print(f"{'poses':>6} {'moving':>10} {'s/frame':>9} {'frames/s':>9} {'plain s/frame':>14} {'times as fast':>14}")
     for count in (1, 4) if options.quick else (1, 4, 16):
         for kind, make in SEQUENCES.items():
-            ours, theirs = _times(teacher, plain, character, make(count), posed=kind == "head")
-            print(f"{count:6} {kind:>10} {ours:9.3f} {1 / ours:9.2f} {theirs:14.3f} {theirs / ours:14.2f}", flush=True)
+            rounds = [
+                _times(teacher, plain, character, make(count), posed=kind == "head") for _ in range(options.rounds)
+            ]
+            ours, theirs = (statistics.median(times) for times in zip(*rounds, strict=True))
+            faster = statistics.median(theirs / ours for ours, theirs in rounds)
+            print(f"{count:6} {kind:>10} {ours:9.3f} {1 / ours:9.2f} {theirs:14.3f} {faster:14.2f}", flush=True)
     _report_memory(options, teacher, character)
 
 
@@ -112,6 +118,7 @@ def _character() -> Character:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="no sequences of 16 poses")
+    parser.add_argument("--rounds", type=int, default=3, help="of each sequence, other poses in each (default 3)")
     parser.add_argument("--device", default="cpu")
     parser.add_argument(
         "--precision", default="float32", choices=[str(dtype).removeprefix("torch.") for dtype in PRECISIONS]

@@ -31,6 +31,7 @@ from .networks.encoder_decoder import (
     Images,
     with_brows,
 )
+from .networks.memory import Memory
 from .networks.tha3 import Editor, Rotator
 from .networks.unet import BodyMorpher, Upscaler
 from .recent import Recent
@@ -292,8 +293,9 @@ class THA4Teacher(Teacher):
 
     def __init__(self, precision: torch.dtype = torch.float32) -> None:
         super().__init__(precision)
-        self.body_morpher = BodyMorpher()
-        self.upscaler = Upscaler()
+        self._memory = Memory()
+        self.body_morpher = BodyMorpher(self._memory)
+        self.upscaler = Upscaler(self._memory)
 
     @torch.no_grad()
     def body(self, face_morphed_full: Tensor, poses: Tensor) -> Images:
@@ -302,6 +304,11 @@ class THA4Teacher(Teacher):
         body = self.body_morpher(images.resize(face_morphed_full, _BODY_SIZE), rotation)
         upscaled = self.upscaler(face_morphed_full, body["merged"], body["grid_change"], rotation)
         return _named("upscaler", upscaled) | _named("body_morpher", body)
+
+    def clear_cache(self) -> None:
+        """Forget, and free, what was made for earlier characters and poses."""
+        super().clear_cache()
+        self._memory.clear()
 
 
 class THA3Teacher(Teacher):

@@ -85,6 +85,16 @@ def test_a_picture_depends_neither_on_its_company_nor_on_threads() -> None:
 
 
 @torch.no_grad()
+def test_a_block_reads_what_another_made_as_it_is_now() -> None:
+    block, inputs, (_, pose) = _made("same")
+    made = _run(block, inputs, pose)
+    for _ in range(2):
+        exact = block(made.clone(), pose)  # nothing is known of a clone
+        torch.testing.assert_close(block(made, pose), exact, rtol=1e-5, atol=1e-5)
+        made.mul_(torch.linspace(1, 3, made.shape[1])[:, None, None])
+
+
+@torch.no_grad()
 @pytest.mark.parametrize("case", ["same", "up"])
 def test_changed_weights_count_after_folding(case: str) -> None:
     block, inputs, conditions = _made(case)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -164,6 +165,23 @@ def test_batched_chunked_and_cached_are_the_single_frames(
     assert runs == dict.fromkeys(NETWORKS, 0)
     torch.testing.assert_close(batched, frames[[0, 1, 0]], rtol=0, atol=1e-5)
     torch.testing.assert_close(cached, batched[[1, 1, 0]], rtol=0, atol=0)
+
+
+def test_features_lie_where_those_of_the_frame_before_lay(
+    teacher: Teacher, character: Character, golden: dict[str, Tensor]
+) -> None:
+    teacher.clear_cache()
+    tracemalloc.start()  # sees NumPy's memory, not PyTorch's own
+    try:
+        teacher.render(character, golden["poses"][0])
+        kept, most = tracemalloc.get_traced_memory()
+        teacher.render(character, golden["poses"][1])
+        assert tracemalloc.get_traced_memory()[1] < most + 2**20
+        assert 150 * 2**20 < kept < 400 * 2**20
+        teacher.clear_cache()
+        assert tracemalloc.get_traced_memory()[0] < 2**20
+    finally:
+        tracemalloc.stop()
 
 
 def test_only_the_head_moving_poses_the_face_once(

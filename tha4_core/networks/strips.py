@@ -7,6 +7,7 @@ shortcut, write. Inputs that lie side by side are never put together.
 
 from __future__ import annotations
 
+import weakref
 from typing import TYPE_CHECKING
 
 import torch
@@ -15,7 +16,7 @@ from torch.nn import functional
 
 from ..crew import Crew, Tiles, standing
 from .norm import affine
-from .winograd import Fill, Finish, Memory, convolve
+from .winograd import Fill, Finish, convolve
 
 if TYPE_CHECKING:
     from .unet import ResidualBlock
@@ -26,8 +27,8 @@ Affine = tuple[Tensor, Tensor]
 # worth; and a thread needs about as many tiles for itself as make an efficient matrix product.
 _PIXELS, _PIXELS_A_THREAD = 32 * 32, 32 * 16
 
-# For what lies between the two convolutions of a block: as much as one picture of features, kept.
-_spare: list[Memory] = []
+# By the id of what `residual` made: its version, and the totals of every picture, for the norm that reads it next.
+_known: dict[int, tuple[int, list[Tensor]]] = {}
 
 # Numbers that are summed at once: what stays in the cache of a core.
 _STRIP = 1 << 17
@@ -50,35 +51,52 @@ def residual(block: ResidualBlock, inputs: list[Tensor], condition: Tensor) -> T
     """`ResidualBlock.forward` of `inputs`, each `[N, C, H, W]`, that are one input side by side."""
     # Leaf modules are called once a block: that is where ComfyUI's interrupts come in.
     weights, biases = block.norm1.modulated(block.cond1_layers(condition))
+    crew = standing(torch.get_num_threads())
     pictures = [x.permute(0, 2, 3, 1).contiguous() for x in inputs]
+    before = [_totals_of(crew, x, picture) for x, picture in zip(inputs, pictures, strict=True)]
     n, height, width, _ = pictures[0].shape
     scale = _SCALE[block.resample]
-    out = torch.empty(n, int(height * scale), int(width * scale), block.conv1.out_channels)
-    for index in range(n):
-        _residual(block, [picture[index] for picture in pictures], (weights[index], biases[index]), out[index])
-    return out.permute(0, 3, 1, 2)
+    out = block.memory.tensor(n, int(height * scale), int(width * scale), block.conv1.out_channels)
+    after = [
+        _residual(
+            crew,
+            block,
+            [picture[index] for picture in pictures],
+            torch.cat([totals[index] for totals in before], dim=1),
+            (weights[index], biases[index]),
+            out[index],
+        )
+        for index in range(n)
+    ]
+    made = out.permute(0, 3, 1, 2)
+    _known[id(made)] = made._version, after
+    weakref.finalize(made, _known.pop, id(made)).atexit = False
+    return made
 
 
-def _residual(block: ResidualBlock, parts: list[Tensor], modulated: Affine, out: Tensor) -> None:
-    """One picture: `parts` `[H, W, C]` under the affine of the first norm and the `modulated` one of the second."""
-    crew = standing(torch.get_num_threads())
-    memory = _spare.pop() if _spare else Memory()
-    hidden = memory.shaped(*out.shape)
-    first = affine(
-        torch.cat([_totals(crew, part) for part in parts], dim=1),
-        parts[0][..., 0].numel(),
-        block.norm0.num_groups,
-        block.norm0.weight,
-        block.norm0.bias,
-    )
-    fill, totals = _activated(parts, first), _Totals()
-    convolve(crew, block.conv0, block.conv0.bias, _halved(fill) if block.resample == "down" else fill, totals, hidden)
-    second = affine(totals.sums(), hidden[..., 0].numel(), block.norm1.num_groups, *modulated)
+def _residual(
+    crew: Crew, block: ResidualBlock, parts: list[Tensor], totals: Tensor, modulated: Affine, out: Tensor
+) -> Tensor:
+    """One picture, and its totals: `parts` `[H, W, C]`, of `totals`, under the affines of first and second norm."""
+    hidden = block.memory.tensor(*out.shape)
+    norm = block.norm0
+    first = affine(totals, parts[0][..., 0].numel(), norm.num_groups, norm.weight, norm.bias)
+    fill, of_hidden = _activated(parts, first), _Totals()
+    if block.resample == "down":
+        fill = _halved(fill)
+    convolve(crew, block.conv0, block.conv0.bias, fill, of_hidden, hidden)
+    second = affine(of_hidden.sums(), hidden[..., 0].numel(), block.norm1.num_groups, *modulated)
     bias = block.conv1.bias
     if isinstance(block.skip, nn.Conv2d) and block.skip.bias is not None:
         bias = bias + block.skip.bias
-    convolve(crew, block.conv1, bias, _activated([hidden], second), _shortcut(block, parts), out)
-    _spare.append(memory)
+    add_shortcut, of_out = _shortcut(block, parts), _Totals()
+
+    def finish(rows: Tensor, at: slice) -> None:
+        add_shortcut(rows, at)
+        of_out(rows, at)
+
+    convolve(crew, block.conv1, bias, _activated([hidden], second), finish, out)
+    return of_out.sums()
 
 
 class _Totals:
@@ -96,7 +114,13 @@ class _Totals:
         return torch.stack([self._strips[start] for start in sorted(self._strips)]).sum(0, dtype=torch.float64)
 
 
-def _totals(crew: Crew, part: Tensor) -> Tensor:
+def _totals_of(crew: Crew, x: Tensor, pictures: Tensor) -> list[Tensor]:
+    """The totals, float64 `[2, C]`, of every picture of `x`, which `pictures` `[N, H, W, C]` are."""
+    version, totals = _known.get(id(x), (None, []))
+    return totals if version is not None and version == x._version else [_summed(crew, each) for each in pictures]
+
+
+def _summed(crew: Crew, picture: Tensor) -> Tensor:
     """The totals of `[H, W, C]`, float64 `[2, C]`.
 
     By the crew: threads of PyTorch's own, after a sum, spin for milliseconds on the processors that the crew needs.
@@ -105,10 +129,10 @@ def _totals(crew: Crew, part: Tensor) -> Tensor:
 
     def job(tiles: Tiles) -> None:
         for rows in tiles:
-            totals(part[rows], rows)
+            totals(picture[rows], rows)
 
-    step = max(1, _STRIP // part[0].numel())
-    crew.share([slice(top, min(top + step, len(part))) for top in range(0, len(part), step)], job)
+    step = max(1, _STRIP // picture[0].numel())
+    crew.share([slice(top, min(top + step, len(picture))) for top in range(0, len(picture), step)], job)
     return totals.sums()
 
 

@@ -19,6 +19,7 @@ from ..image import resize
 from ..warping import blend, warp
 from . import strips
 from .encoder_decoder import Images
+from .memory import Memory
 from .norm import GroupNorm, group_norm
 from .winograd import DOUBLED, Conv3x3
 
@@ -73,18 +74,22 @@ class DoublingConv(Conv3x3):
 
     def forward(self, x: Tensor) -> Tensor:
         """`[N, C, H, W]` to `[N, C, 2H, 2W]`."""
+        if x.dtype == torch.float16 and x.device.type == "cpu":  # PyTorch's kernel for that takes eight seconds a layer
+            return super().forward(functional.interpolate(x, scale_factor=2))
         return functional.conv_transpose2d(x, self.kernel, self.bias, stride=2, padding=1)
 
 
 class ResidualBlock(nn.Module):
     """norm with SiLU, resample, conv, modulated norm with SiLU, conv; plus the resampled input.
 
-    `resample` is "" (none), "down" (2x2 average pool) or "up" (nearest x2).
+    `resample` is "" (none), "down" (2x2 average pool) or "up" (nearest x2). What is large lies, on a CPU, in `memory`,
+    its own unless it is given another.
     """
 
     def __init__(self, channels: int, out_channels: int, resample: str = "") -> None:
         super().__init__()
         self.resample = resample
+        self.memory = Memory()
         self.norm0 = GroupNorm(channels, silu=True)
         self.conv0 = DoublingConv(channels) if resample == "up" else Conv3x3(channels, out_channels)
         self.cond0_layers = nn.Sequential(nn.SiLU(), nn.Linear(_CONDITION, 2 * out_channels))
@@ -180,9 +185,12 @@ class UpBlock(nn.Module):
 
 
 class UNet(nn.Module):
-    """`channels` times `multipliers` give the width of each level; every level but the last halves the pixels."""
+    """`channels` times `multipliers` give the width of each level; every level but the last halves the pixels.
 
-    def __init__(self, channels: int, multipliers: Sequence[int]) -> None:
+    On a CPU large features lie in `memory`, which networks that run one after the other may share.
+    """
+
+    def __init__(self, channels: int, multipliers: Sequence[int], memory: Memory) -> None:
         super().__init__()
         widths = [channels * multiplier for multiplier in multipliers]
         deepest = len(widths) - 1
@@ -208,6 +216,9 @@ class UNet(nn.Module):
             for level in reversed(range(len(widths)))
         )
         self.last = nn.Sequential(GroupNorm(channels), nn.SiLU(inplace=True), nn.Conv2d(channels, 7, 3, padding=1))
+        for module in self.modules():
+            if isinstance(module, ResidualBlock):
+                module.memory = memory
         self.register_load_state_dict_post_hook(_fold_after_loading)  # type: ignore[no-untyped-call]
         self.fold()
 
@@ -238,7 +249,8 @@ class UNet(nn.Module):
             h = block(h, condition) if isinstance(block, ResidualBlock) else block(h)
         for block in self.up_blocks:
             h = block(h, skips, condition)
-        seven: Tensor = self.last(h.float())
+        norm, silu, conv = self.last
+        seven: Tensor = conv(silu(norm(h.float(), inplace=True)))  # nobody holds h but us
         return seven
 
     def _precision(self) -> torch.dtype:
@@ -248,9 +260,9 @@ class UNet(nn.Module):
 class BodyMorpher(nn.Module):
     """Turns head and body at 256 pixels."""
 
-    def __init__(self) -> None:
+    def __init__(self, memory: Memory) -> None:
         super().__init__()
-        self.body = UNet(64, (1, 2, 4, 4, 4))
+        self.body = UNet(64, (1, 2, 4, 4, 4), memory)
 
     def forward(self, image: Tensor, rotation: Tensor) -> Images:
         """`image` `[N, 4, 256, 256]` turned by `rotation` `[N, 6]`."""
@@ -260,9 +272,9 @@ class BodyMorpher(nn.Module):
 class Upscaler(nn.Module):
     """Turns the character at 512 pixels, guided by what the body morpher made of it."""
 
-    def __init__(self) -> None:
+    def __init__(self, memory: Memory) -> None:
         super().__init__()
-        self.body = UNet(32, (1, 2, 4, 8, 8, 8))
+        self.body = UNet(32, (1, 2, 4, 8, 8, 8), memory)
         self.coarse_image_conv = nn.Conv2d(10, 32, 3, padding=1)
 
     def forward(self, rest: Tensor, coarse: Tensor, coarse_grid_change: Tensor, rotation: Tensor) -> Images:

@@ -110,49 +110,114 @@ def convolve(crew: Crew, conv: Conv3x3, bias: Tensor, fill: Fill, finish: Finish
     down, across = out.shape[0] // _TILE, out.shape[1] // _TILE
     tiles = max(_TILES, _NUMBERS // conv.in_channels)
     rows = max(1, min(tiles // across, down // crew.threads))
-    matrices, axis = conv.matrices(), conv.axis
-    window, output = axis.window.float(), axis.output.float()
+    matrices = conv.matrices()
 
     def job(strips: Tiles) -> None:
-        scratch = _spare.pop() if _spare else _Scratch()
+        bench = _spare.pop() if _spare else _Bench()
         for strip in strips:
-            inputs = _padded(scratch, fill, strip, (down, across), conv)
-            values = _values(scratch, inputs, window, axis.step)
-            products = torch.bmm(values, matrices, out=scratch.next(len(values), values.shape[1], len(bias)))
-            pixels = _outputs(scratch, products, output, strip.stop - strip.start)
-            made = slice(strip.start * _TILE, strip.stop * _TILE)
-            torch.add(pixels, bias, out=out[made].view(pixels.shape))
-            finish(out[made], made)
-        _spare.append(scratch)
+            steps = bench.steps(conv.axis, strip.stop - strip.start, across, conv.in_channels, len(bias))
+            steps.take(fill, strip, down)
+            steps.transform()
+            torch.bmm(steps.values, matrices, out=steps.products)
+            steps.transform_back()
+            at = slice(strip.start * _TILE, strip.stop * _TILE)
+            made = out[at]
+            torch.add(steps.pixels, bias, out=made.view(steps.pixels.shape))
+            finish(made, at)
+        _spare.append(bench)
 
     crew.share([slice(top, min(top + rows, down)) for top in range(0, down, rows)], job)
 
 
-class Memory:
-    """Memory for features, used again and again: what is new to a process costs as much time as the work done in it."""
+class _Bench:
+    """Where a thread works: the memory for the steps of a strip, whatever its shape, and the views that they take."""
 
     def __init__(self) -> None:
-        self._numbers = torch.empty(0)
+        self._memory = torch.empty(0), torch.empty(0)
+        self._steps: dict[tuple[int, ...], _Steps] = {}
 
-    def shaped(self, *shape: int) -> Tensor:
-        """A tensor of this shape, float32, with anything in it, in place of the one before."""
-        if self._numbers.numel() < math.prod(shape):
-            self._numbers = torch.empty(math.prod(shape))
-        return self._numbers[: math.prod(shape)].view(shape)
-
-
-class _Scratch:
-    """Memory for the steps of a strip in turn: what a step makes overwrites what the step before it has read."""
-
-    def __init__(self) -> None:
-        self._this, self._other = Memory(), Memory()
-
-    def next(self, *shape: int) -> Tensor:
-        self._this, self._other = self._other, self._this
-        return self._this.shaped(*shape)
+    def steps(self, axis: Axis, rows: int, across: int, channels: int, out_channels: int) -> _Steps:
+        """For a strip of so many rows of tiles, and tiles across."""
+        points = len(axis.window)
+        shape = points, rows, across, channels, out_channels  # the points tell the axes apart
+        if shape not in self._steps:
+            needed = points * points * rows * across * max(channels, out_channels)
+            if self._memory[0].numel() < needed:
+                self._memory = torch.empty(needed), torch.empty(needed)
+                self._steps.clear()
+            self._steps[shape] = _Steps(axis, rows, across, channels, out_channels, self._memory)
+        return self._steps[shape]
 
 
-_spare: list[_Scratch] = []
+_spare: list[_Bench] = []
+
+
+class _Steps:
+    """The steps of strips of one shape, between two pieces of memory: what one makes overwrites what the last has read.
+
+    All views are made here, once: made for every strip, they would take a twentieth of the time.
+    """
+
+    values: Tensor
+    """What the matrices multiply: `[points * points, tiles, C]`, of columns times of rows."""
+    products: Tensor
+    """`[points * points, tiles, C']`."""
+    pixels: Tensor
+    """`[rows, 4, tiles across, 4, C']`."""
+
+    def __init__(
+        self, axis: Axis, rows: int, across: int, channels: int, out_channels: int, memory: tuple[Tensor, Tensor]
+    ) -> None:
+        (points, size), step, tiles = axis.window.shape, axis.step, rows * across
+        height, width = rows * step + 2, across * step + 2
+        here, there = memory
+        self._step, self._window, self._output = step, axis.window.float(), axis.output.float()
+
+        self._inputs = _shaped(here, height, width, channels)
+        self._sides = self._inputs[:, :: width - 1]
+        self._inside = self._inputs[:, 1:-1]
+        self._rows = self._inputs.view(height, -1).unfold(0, size, step).transpose(1, 2)
+        self._row_windows = self._window.expand(rows, -1, -1)
+        self._at_rows = _shaped(there, rows, points, width * channels)
+        self._tiles = self._at_rows.view(rows, points, width, channels).unfold(2, size, step).permute(4, 1, 0, 2, 3)
+        self._columns = _shaped(here, *self._tiles.shape)
+        self._flat_columns = self._columns.view(size, -1)
+        self._at_columns = _shaped(there, points, points * tiles * channels)
+        self.values = self._at_columns.view(points * points, tiles, channels)
+
+        self.products = _shaped(here, points * points, tiles, out_channels)
+        self._flat_products = self.products.view(points, -1)
+        self._of_columns = _shaped(there, _TILE, points * tiles * out_channels)
+        self._of_column = self._of_columns.view(_TILE, points, -1)
+        self._row_outputs = self._output.expand(_TILE, -1, -1)
+        self._of_rows = _shaped(here, _TILE, _TILE, tiles * out_channels)
+        self.pixels = self._of_rows.view(_TILE, _TILE, rows, across, out_channels).permute(2, 1, 3, 0, 4)
+
+    def take(self, fill: Fill, strip: slice, down: int) -> None:
+        """The inputs of a `strip` of `down` rows of tiles, with a pixel more on every side, 0 outside the picture."""
+        first, last = strip.start * self._step - 1, strip.stop * self._step + 1
+        inside = slice(max(first, 0), min(last, down * self._step))
+        self._sides.zero_()
+        if inside.start > first:
+            self._inputs[0].zero_()
+        if inside.stop < last:
+            self._inputs[-1].zero_()
+        fill(self._inside[inside.start - first : inside.stop - first], inside)
+
+    def transform(self) -> None:
+        """The inputs, tile by tile, at all points: `values`."""
+        torch.bmm(self._row_windows, self._rows, out=self._at_rows)
+        self._columns.copy_(self._tiles)
+        torch.mm(self._window, self._flat_columns, out=self._at_columns)
+
+    def transform_back(self) -> None:
+        """The products as `pixels`."""
+        torch.mm(self._output, self._flat_products, out=self._of_columns)
+        torch.bmm(self._row_outputs, self._of_column, out=self._of_rows)
+
+
+def _shaped(memory: Tensor, *shape: int) -> Tensor:
+    return memory[: math.prod(shape)].view(shape)
 
 
 @torch.inference_mode(False)  # the next to use it may not be in this mode
@@ -160,38 +225,3 @@ _spare: list[_Scratch] = []
 def _transformed(weight: Tensor, axis: Axis) -> Tensor:
     matrices = torch.einsum("ra,cb,oiab->crio", axis.kernel, axis.kernel, weight.double())
     return matrices.flatten(0, 1).to(torch.float32, memory_format=torch.contiguous_format)
-
-
-def _padded(scratch: _Scratch, fill: Fill, strip: slice, tiles: tuple[int, int], conv: Conv3x3) -> Tensor:
-    """The inputs of a strip of rows of tiles, with a row and a column more on every side, 0 outside the picture."""
-    step, (height, width) = conv.axis.step, tiles
-    first, last = strip.start * step - 1, strip.stop * step + 1
-    inputs = scratch.next(last - first, width * step + 2, conv.in_channels)
-    inside = slice(max(first, 0), min(last, height * step))
-    for border in (inputs[:, :1], inputs[:, -1:], inputs[: inside.start - first], inputs[inside.stop - first :]):
-        border.zero_()
-    fill(inputs[inside.start - first : inside.stop - first, 1:-1], inside)
-    return inputs
-
-
-def _values(scratch: _Scratch, inputs: Tensor, window: Tensor, step: int) -> Tensor:
-    """`inputs` `[h, w, C]`, tile by tile at all points: `[points * points, tiles, C]`, of columns times of rows."""
-    points, size = window.shape
-    height, width, channels = inputs.shape
-    rows = inputs.view(height, width * channels).unfold(0, size, step).transpose(1, 2)
-    at_rows = scratch.next(len(rows), points, width * channels)
-    torch.bmm(window.expand(len(rows), -1, -1), rows, out=at_rows)
-    tiles = at_rows.view(len(rows), points, width, channels).unfold(2, size, step).permute(4, 1, 0, 2, 3)
-    columns = scratch.next(*tiles.shape).copy_(tiles).view(size, -1)
-    values = torch.mm(window, columns, out=scratch.next(points, columns.shape[1]))
-    return values.view(points * points, -1, channels)
-
-
-def _outputs(scratch: _Scratch, products: Tensor, output: Tensor, rows: int) -> Tensor:
-    """`products` `[points * points, tiles, C']` of `rows` rows of tiles as pixels `[rows, 4, tiles a row, 4, C']`."""
-    points, channels = output.shape[1], products.shape[2]
-    size = products.numel() // points
-    columns = torch.mm(output, products.view(points, size), out=scratch.next(_TILE, size)).view(_TILE, points, -1)
-    pixels = scratch.next(_TILE, _TILE, size // points)
-    torch.bmm(output.expand(_TILE, -1, -1), columns, out=pixels)
-    return pixels.view(_TILE, _TILE, rows, -1, channels).permute(2, 1, 3, 0, 4)

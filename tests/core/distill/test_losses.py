@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -35,7 +36,7 @@ def test_terms_are_the_published_ones(golden: Path, lambda_00: Path) -> None:
     for name, term in terms._asdict().items():
         assert float(term) == pytest.approx(wanted["body_terms"][f"full_{name}"], rel=1e-5)
     with Image.open(lambda_00 / "face_mask.png") as picture:
-        mask = torch.tensor(list(picture.convert("RGB").getdata()))[:, 0].view(1, 1, 512, 512) / 255
+        mask = torch.tensor(np.array(picture.convert("RGB")))[None, None, :, :, 0] / 255
     plain, masked = face_terms(
         patch, targets.face[..., 48:176, 32:160], images.crop(mask, slice(80, 208), slice(192, 320))
     )

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from comfy_api.latest import ComfyExtension, io
 
-from . import host, routes
+from . import host
 from .arithmetic import CombinePoses, EditPoses, Expression
 from .character import LoadCharacter
 from .distill import DistillStudent
 from .idle import IdleMotion
 from .lip_sync import LipSync
+from .page import routes
 from .pose import PoseVector
 from .pose_files import LoadPoses, PlotPoses, SavePoses, TrackedFace
 from .sequence import PoseSequence

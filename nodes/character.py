@@ -8,14 +8,14 @@ from comfy_api.latest import io, ui
 from PIL import Image
 from torch import Tensor
 
-from ..tha4_core.character import LARGEST_SOURCE, PICTURE_SUFFIXES, Character, open_picture
 from ..tha4_core.demo import demo_character
-from ..tha4_core.diagnosis import diagnose
 from ..tha4_core.errors import PictureError
-from ..tha4_core.fitting import draw_guides, place, placed_source
+from ..tha4_core.picture.character import LARGEST_SOURCE, PICTURE_SUFFIXES, Character, open_picture
+from ..tha4_core.picture.diagnosis import diagnose
+from ..tha4_core.picture.fitting import draw_guides, place, placed_source
 from . import host, types
 from .hub import FROM_HUB, hub_file, hub_inputs
-from .pictures import FITS, FOLDER, fitted, keep
+from .page.pictures import FITS, FOLDER, fitted, keep
 
 DEMO = "demo"
 FROM_GRAPH = "from the image input"

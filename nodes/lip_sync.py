@@ -7,8 +7,9 @@ from typing import Any
 from comfy_api.latest import io
 
 from ..tha4_core.errors import MotionError
-from ..tha4_core.motion import arithmetic, lipsync, phonemes
-from ..tha4_core.motion.lipsync import LipSyncSettings
+from ..tha4_core.motion import arithmetic
+from ..tha4_core.motion.speech import lip_sync, phonemes
+from ..tha4_core.motion.speech.lip_sync import LipSyncSettings
 from ..tha4_core.pose import Poses
 from . import types
 from .sequence import motion_outputs, motion_result
@@ -72,7 +73,7 @@ class LipSync(io.ComfyNode):
 def _speech(timings: str, audio: dict[str, Any] | None, fps: float, settings: LipSyncSettings) -> Poses:
     if timings.strip():
         seconds = audio["waveform"].shape[-1] / audio["sample_rate"] if audio else None
-        return lipsync.from_phonemes(phonemes.parse(timings, "timings"), fps, settings, seconds)
+        return lip_sync.from_phonemes(phonemes.parse(timings, "timings"), fps, settings, seconds)
     if audio is None:
         raise MotionError("Lip Sync has nothing to speak: connect audio, or write timings.")
-    return lipsync.from_audio(audio, fps, settings)
+    return lip_sync.from_audio(audio, fps, settings)

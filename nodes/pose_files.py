@@ -11,9 +11,11 @@ from comfy_api.latest import io, ui
 from torch import Tensor
 
 from ..tha4_core import demo
-from ..tha4_core.motion import arithmetic, face_tracker, files, plot, smoothing, tracked, tracking_files, vmd
-from ..tha4_core.motion.face_tracker import MODEL_FILE
-from ..tha4_core.motion.tracked import BLINK, BROW_DOWN, TrackedSettings
+from ..tha4_core.motion import arithmetic, files, plot, smoothing
+from ..tha4_core.motion.tracking import face_tracker, tracked, vmd
+from ..tha4_core.motion.tracking import files as tracking_files
+from ..tha4_core.motion.tracking.face_tracker import MODEL_FILE
+from ..tha4_core.motion.tracking.tracked import BLINK, BROW_DOWN, TrackedSettings
 from ..tha4_core.pose import Poses
 from . import host, types
 

@@ -11,8 +11,8 @@ from comfy_api.latest import io
 from comfy_execution.graph_utils import ExecutionBlocker
 from torch import Tensor
 
-from ..tha4_core import image as images
 from ..tha4_core.errors import PictureError
+from ..tha4_core.picture import model_space as images
 from ..tha4_core.pose import Poses
 from . import host
 

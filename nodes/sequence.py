@@ -9,7 +9,7 @@ from ..tha4_core.motion.script import __doc__ as script_help
 from ..tha4_core.motion.script import render
 from ..tha4_core.pose import Poses
 from . import host, types
-from .ran import remember
+from .page.run_results import remember
 
 EXPRESSION_FOLDER = "expressions"
 

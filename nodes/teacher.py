@@ -9,13 +9,13 @@ from comfy_api.latest import io
 from comfy_execution.graph_utils import ExecutionBlocker
 from torch import Tensor
 
-from ..tha4_core.character import Character
 from ..tha4_core.demo import DemoRig
 from ..tha4_core.errors import MissingWeightsError, THA4Error
-from ..tha4_core.image import SIZE
-from ..tha4_core.outputs_sheet import outputs_sheet
+from ..tha4_core.picture.character import Character
+from ..tha4_core.picture.model_space import SIZE
 from ..tha4_core.pose import Poses
-from ..tha4_core.teacher import Teacher, convert_files
+from ..tha4_core.teacher.outputs_sheet import outputs_sheet
+from ..tha4_core.teacher.pipeline import Teacher, convert_files
 from ..tha4_core.weights import downloads
 from ..tha4_core.weights.sets import PUBLICATIONS, Files, Publication, find_teacher_files
 from . import host, types

@@ -7,12 +7,12 @@ frames = student.render(tha4.make_pose({"head_y": 0.5, "mouth_aaa": 1.0}))  # [1
 pictures = tha4.image.to_srgb(frames)  # [1, 512, 512, 4], straight-alpha sRGB
 """
 
-from . import image
-from .character import Character
 from .errors import PictureError, PoseError, THA4Error, WeightsError
+from .picture import model_space as image
+from .picture.character import Character
 from .pose import PARAMETERS, Poses, make_pose
-from .student import Student
-from .teacher import Teacher
+from .student.model import Student
+from .teacher.pipeline import Teacher
 
 __all__ = [
     "PARAMETERS",

@@ -15,9 +15,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from tha4_core.character import Character
 from tha4_core.networks import norm, unet
-from tha4_core.teacher import Teacher
+from tha4_core.picture.character import Character
+from tha4_core.teacher.pipeline import Teacher
 
 
 @torch.no_grad()

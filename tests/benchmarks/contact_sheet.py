@@ -16,8 +16,8 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 from torch.nn import functional
 
-from tha4_core import image as images
 from tha4_core.demo import DemoRig, demo_character
+from tha4_core.picture import model_space as images
 from tha4_core.pose import PARAMETERS, make_pose
 
 FOLDER = Path(__file__).parents[2] / "output" / "demo"

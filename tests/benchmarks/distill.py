@@ -21,15 +21,15 @@ import torch
 from torch import Tensor
 
 from tests import recipe
-from tha4_core import image as images
-from tha4_core.character import Character
 from tha4_core.distill import PRESETS, Preset, sample_poses, store
 from tha4_core.distill.batches import BodySampler, FaceSampler, generator, load_faces
 from tha4_core.distill.judging import evaluate, unmoved
 from tha4_core.distill.start import initialise
 from tha4_core.distill.trainer import Trainer
-from tha4_core.student import FACE_COLUMNS, FACE_ROWS, Student
-from tha4_core.targets import Targets
+from tha4_core.picture import model_space as images
+from tha4_core.picture.character import Character
+from tha4_core.student.model import FACE_COLUMNS, FACE_ROWS, Student
+from tha4_core.teacher.targets import Targets
 
 LAMBDA_00 = recipe.REFERENCE / "reference" / "lambda_00"
 _HELD_OUT = 12

@@ -15,8 +15,8 @@ from statistics import median
 
 import torch
 
-from tha4_core.character import Character
-from tha4_core.teacher import ARCHITECTURES, Teacher
+from tha4_core.picture.character import Character
+from tha4_core.teacher.pipeline import ARCHITECTURES, Teacher
 
 
 def main() -> None:

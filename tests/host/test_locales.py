@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from tests.host.comfyui import PACK, ComfyUI
-from tha4_core.diagnosis import diagnose
 from tha4_core.motion.groups import GROUPS
+from tha4_core.picture.diagnosis import diagnose
 
 LANGUAGES = ("ja", "ko", "zh")
 SCRIPTS = PACK / "web" / "js"

@@ -17,9 +17,9 @@ from PIL import Image
 
 from tests.host.comfyui import ComfyUI
 from tests.host.test_graphs import NOD, node, pose_vector, sequence
-from tha4_core.character import Character
 from tha4_core.demo import demo_character
 from tha4_core.motion import idle, script
+from tha4_core.picture.character import Character
 from tha4_core.pose import NAMES, Poses
 
 IDLE = {

@@ -17,8 +17,9 @@ import pytest
 from PIL import Image
 
 from tests.host.comfyui import ComfyUI
-from tha4_core import Student, image
+from tha4_core import Student
 from tha4_core.demo import DemoRig, demo_character
+from tha4_core.picture import model_space as image
 from tha4_core.pose import NAMES, make_pose
 
 Asked = dict[str, Any]

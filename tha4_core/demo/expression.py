@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from .. import pose as poses
-from ..image import SIZE, srgb_to_linear
+from ..picture.model_space import SIZE, srgb_to_linear
 from . import shapes
 from .layers import FINE, Layer
 

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from .. import image as images
+from ..picture import model_space as images
 
 FOLDER = Path(__file__).parent / "layers"
 FINE = 2

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ..image import SIZE
+from ..picture.model_space import SIZE
 
 CELL = 8
 """Pixels between the nodes of the coarse grid."""

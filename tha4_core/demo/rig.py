@@ -12,12 +12,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from .. import image as images
-from ..character import Character
 from ..errors import THA4Error
+from ..picture import model_space as images
+from ..picture.character import Character
+from ..picture.warping import warp
 from ..pose import COUNT, check_poses
-from ..targets import Targets
-from ..warping import warp
+from ..teacher.targets import Targets
 from . import expression, motion, shapes
 from .layers import FINE, Layer, load_layers
 

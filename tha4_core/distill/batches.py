@@ -12,10 +12,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ..image import SIZE
 from ..networks.siren import FACE_SIZE
+from ..picture.model_space import SIZE
+from ..picture.warping import positions
 from ..pose import HEAD_FREE
-from ..warping import positions
 from .forward import crop_positions
 from .losses import BodyTerms
 from .store import TargetStore

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ..image import SIZE
 from ..networks.siren import BODY_SIZES, FREQUENCY, BodyMorpher, FaceMorpher, bias_of, linears, matrix_of
+from ..picture.model_space import SIZE
 from ..pose import COUNT
 
 HALO = 1

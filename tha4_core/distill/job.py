@@ -10,10 +10,10 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from ..character import Character
 from ..errors import DistillError
+from ..picture.character import Character
 from ..pose import check_poses
-from ..student import Student
+from ..student.model import Student
 from .presets import PRESETS, Preset
 from .store import TeacherLike, fingerprint
 

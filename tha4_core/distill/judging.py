@@ -12,11 +12,11 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
-from .. import image as images
 from ..networks.siren import FACE_SIZE
+from ..picture import model_space as images
+from ..picture.warping import positions
 from ..pose import HEAD_FREE
-from ..student import FACE_COLUMNS, FACE_ROWS, Student
-from ..warping import positions
+from ..student.model import FACE_COLUMNS, FACE_ROWS, Student
 from .forward import face_pixels
 from .store import TargetStore
 

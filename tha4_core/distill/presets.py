@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from ..image import SIZE
+from ..picture.model_space import SIZE
 from .losses import BodyWeights
 
 

@@ -13,10 +13,10 @@ import torch
 import torch.distributed
 from torch import Tensor
 
-from ..character import Character
 from ..errors import DistillError
+from ..picture.character import Character
 from ..pose import check_poses
-from ..student import Student
+from ..student.model import Student
 from ..weights import StateDict, load_strictly
 from . import checkpoint, store
 from .batches import BodySampler, FaceSampler, generator, load_faces

@@ -17,10 +17,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..character import Character
 from ..errors import DistillError
-from ..image import SIZE
-from ..targets import Targets
+from ..picture.character import Character
+from ..picture.model_space import SIZE
+from ..teacher.targets import Targets
 
 CHUNK = 32
 _FACE_SIDE = 192

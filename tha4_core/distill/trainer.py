@@ -14,8 +14,8 @@ import torch.distributed
 from torch import Tensor
 
 from ..errors import DistillError
-from ..student import Student
-from ..warping import blend
+from ..picture.warping import blend
+from ..student.model import Student
 from ..weights import StateDict
 from . import checkpoint
 from .batches import BodyBatch, BodySampler, FaceBatch, FaceSampler, generator

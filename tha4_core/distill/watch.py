@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from PIL import Image
 
-from .. import image as images
+from ..picture import model_space as images
 from .checkpoint import Progress
 from .judging import evaluate
 from .store import TargetStore

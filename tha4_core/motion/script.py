@@ -39,9 +39,10 @@ from dataclasses import dataclass, field
 from .. import pose
 from ..errors import MotionError, THA4Error
 from ..pose import Poses
-from . import easing, expressions, keyframes, phonemes, reading, timeline
+from . import easing, expressions, keyframes, reading, timeline
 from .expressions import Library
 from .keyframes import Key, Keyframes
+from .speech import phonemes
 
 BLINK_SECONDS = 0.16
 SOUND_SECONDS = 0.09

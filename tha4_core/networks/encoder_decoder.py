@@ -13,17 +13,9 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from ..image import paste
-from ..warping import blend, rgb_blend, warp
-from .blocks import (
-    ResidualBlock,
-    alpha_head,
-    colour_head,
-    conv_block,
-    doubling_block,
-    grid_change_head,
-    with_planes,
-)
+from ..picture.model_space import paste
+from ..picture.warping import blend, rgb_blend, warp
+from .blocks import ResidualBlock, alpha_head, colour_head, conv_block, doubling_block, grid_change_head, with_planes
 
 Images = dict[str, Tensor]
 """The images that a network makes, by the names of spec section 4.3."""

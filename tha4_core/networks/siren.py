@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ..picture.warping import positions
 from ..pose import COUNT, HEAD_FREE
-from ..warping import positions
 
 FREQUENCY = 30.0
 """A sine layer is sin(30 (W x + b)) (Sitzmann et al. 2020, section 3.2)."""

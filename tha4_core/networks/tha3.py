@@ -14,8 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ..image import resize
-from ..warping import blend, warp
+from ..picture.model_space import resize
+from ..picture.warping import blend, warp
 from .blocks import ResidualBlock, alpha_head, colour_head, conv_block, grid_change_head, with_planes
 from .encoder_decoder import Images
 

@@ -15,13 +15,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ..image import resize
-from ..warping import blend, warp
-from . import strips
+from ..cpu import tiled_residual
+from ..cpu.buffer_pool import Memory
+from ..cpu.winograd import DOUBLED, Conv3x3
+from ..picture.model_space import resize
+from ..picture.warping import blend, warp
 from .encoder_decoder import Images
-from .memory import Memory
 from .norm import GroupNorm, group_norm
-from .winograd import DOUBLED, Conv3x3
 
 _CONDITION = 256
 _ROTATION = 6
@@ -100,8 +100,8 @@ class ResidualBlock(nn.Module):
 
     def forward(self, x: Tensor, condition: Tensor, beside: Tensor | None = None) -> Tensor:
         """`x` `[N, C, H, W]` and `beside`, whose channels follow, under `condition` `[N, 256]`: `[N, C', H', W']`."""
-        if strips.pays(self, x):
-            return strips.residual(self, [x] if beside is None else [x, beside], condition)
+        if tiled_residual.pays(self, x):
+            return tiled_residual.residual(self, [x] if beside is None else [x, beside], condition)
         if beside is not None:
             x = torch.cat([x, beside], dim=1)
         shortcut = self.skip(x)

@@ -2,7 +2,7 @@
 
 import sys
 
-from ..teacher import Teacher
+from ..teacher.pipeline import Teacher
 from .pack import main
 
 sys.exit(main(sys.argv[1:], Teacher.shapes()))

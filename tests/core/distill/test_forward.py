@@ -9,7 +9,7 @@ from tha4_core.distill.forward import body_crops, face_pixels
 from tha4_core.distill.poses import sample_poses
 from tha4_core.distill.start import initialise
 from tha4_core.networks.siren import BodyMorpher, FaceMorpher
-from tha4_core.warping import positions
+from tha4_core.picture.warping import positions
 
 Networks = tuple[FaceMorpher, BodyMorpher]
 POSES = sample_poses(3, 5)

@@ -21,16 +21,16 @@ from torch import Tensor, nn
 from tests.conftest import REPOSITORY
 from tests.core.distill.conftest import TINY
 from tests.recipe import recipe_teacher, recipe_tha3
-from tha4_core.character import Character
 from tha4_core.demo import DemoRig, demo_character
 from tha4_core.distill import Job, Report, __main__, distill, history_of, sample_poses
 from tha4_core.distill import store as stores
 from tha4_core.distill.curves import draw_curves
 from tha4_core.distill.judging import evaluate, unmoved
 from tha4_core.errors import DistillError, PoseError
+from tha4_core.picture.character import Character
 from tha4_core.pose import COUNT
-from tha4_core.student import Student
-from tha4_core.teacher import Teacher
+from tha4_core.student.model import Student
+from tha4_core.teacher.pipeline import Teacher
 
 Make = Callable[..., Job]
 

@@ -1,0 +1,138 @@
+"""What every route asks of a request: it comes from our own page, in time, and is a small JSON object."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import urlsplit
+
+from aiohttp import web
+
+from ...tha4_core.errors import MotionError
+from ...tha4_core.motion import reading
+from .preview_queue import Busy, Desk, Job, Superseded
+
+NO_STORE = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+MAX_NAME = 300
+_MAX_BODY = 16 * 1024
+_PATIENCE = 10.0  # seconds in which a body must have come
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class Refused(Exception):  # noqa: N818 - it is what happens to a request
+    """A request that is answered with an error."""
+
+    def __init__(self, status: HTTPStatus, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+def answering(handler: Handler) -> Handler:
+    """A handler whose refusals become JSON."""
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        try:
+            _refuse_other_origins(request)
+            return await handler(request)
+        except Refused as refused:
+            return _error(refused.status, str(refused))
+        except Busy:
+            return _error(HTTPStatus.SERVICE_UNAVAILABLE, "Too many previews are waiting. Close some pages.")
+
+    return answer
+
+
+async def at_desk(request: web.Request, desk: Desk, client: str, job: Job, content_type: str) -> web.Response:
+    """What `job` makes, as an answer; one without content where nobody waits for it any more."""
+
+    def gone() -> bool:
+        return request.transport is None or request.transport.is_closing()
+
+    try:
+        made = await desk.frame(client, job, gone)
+    except Superseded:
+        return web.Response(status=HTTPStatus.NO_CONTENT, headers=NO_STORE)
+    return web.Response(body=made, content_type=content_type, headers=NO_STORE)
+
+
+def text(values: Mapping[str, Any], name: str, default: str | None, longest: int) -> str:
+    """A text of 1 to `longest` characters. Raises Refused."""
+    value = values.get(name, default)
+    if not isinstance(value, str) or not 0 < len(value) <= longest:
+        raise Refused(HTTPStatus.BAD_REQUEST, f"{name} must be a text of 1 to {longest} characters.")
+    return value
+
+
+def number(values: Mapping[str, Any], name: str, lowest: float, highest: float) -> float:
+    """A number from `lowest` to `highest`. Raises Refused."""
+    try:
+        value = reading.number(values.get(name), name)
+    except MotionError as error:
+        raise Refused(HTTPStatus.BAD_REQUEST, str(error)) from error
+    if not lowest <= value <= highest:
+        raise Refused(HTTPStatus.BAD_REQUEST, f"{name} must be from {lowest:g} to {highest:g}.")
+    return value
+
+
+def flag(values: Mapping[str, Any], name: str) -> bool:
+    """True or false; false where it is not there. Raises Refused."""
+    value = values.get(name, False)
+    if not isinstance(value, bool):
+        raise Refused(HTTPStatus.BAD_REQUEST, f"{name} must be true or false.")
+    return value
+
+
+async def json_object(request: web.Request, at_most: int = _MAX_BODY) -> Mapping[str, Any]:
+    """The body, a JSON object of `at_most` bytes. Raises Refused."""
+    # Pages of other origins can send other types of content without asking first.
+    if request.content_type != "application/json":
+        raise Refused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "The body must be application/json.")
+    try:
+        value = reading.parse_json(await asyncio.wait_for(_body(request, at_most), _PATIENCE), "The body")
+    except asyncio.TimeoutError:
+        raise Refused(HTTPStatus.REQUEST_TIMEOUT, "The body did not come.") from None
+    except MotionError as error:
+        raise Refused(HTTPStatus.BAD_REQUEST, str(error)) from error
+    if not isinstance(value, Mapping):
+        raise Refused(HTTPStatus.BAD_REQUEST, "The body must be a JSON object.")
+    return value
+
+
+async def _body(request: web.Request, at_most: int) -> str:
+    body = b""
+    while len(body) <= at_most:
+        try:
+            chunk = await request.content.read(at_most + 1 - len(body))
+        except (web.HTTPException, OSError, ValueError, RuntimeError) as error:
+            raise Refused(HTTPStatus.BAD_REQUEST, "The body cannot be read.") from error
+        if not chunk:
+            return reading.decode(body, "The body")
+        body += chunk
+    raise Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"The body has more than {at_most:,} bytes.")
+
+
+def _refuse_other_origins(request: web.Request) -> None:
+    """Refuse what a page of another site sends. Programs that are no browsers send neither header."""
+    site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin")
+    if site is not None:
+        foreign = site not in ("same-origin", "none")
+    else:
+        # A proxy may have changed Host; what it was is then here, and no page can write this header unasked.
+        own = {request.headers.get("Host"), request.headers.get("X-Forwarded-Host")}
+        foreign = origin is not None and _host(origin) not in own
+    if foreign:
+        raise Refused(HTTPStatus.FORBIDDEN, "Requests from other sites are refused.")
+
+
+def _host(origin: str) -> str:
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:
+        return ""
+
+
+def _error(status: HTTPStatus, message: str) -> web.Response:
+    return web.json_response({"error": message}, status=status, headers=NO_STORE)

@@ -1,0 +1,237 @@
+"""The GPU's ways through the student's layers, on a CPU: the same pictures, and never a way that is not better."""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+import tha4_core as tha4
+from tests.conftest import REPOSITORY
+from tests.elsewhere import ELSEWHERE, NothingOnTheCPU
+from tha4_core.errors import THA4Error
+from tha4_core.networks.siren import BodyMorpher, FaceMorpher
+from tha4_core.student import gpu, renderer
+from tha4_core.student.gpu import Layers, OnGPU, PoseToFrame, choose
+
+
+@pytest.fixture(scope="module")
+def student(lambda_00: Path) -> tha4.Student:
+    return tha4.Student.load(lambda_00)
+
+
+@pytest.fixture(scope="module")
+def poses() -> Tensor:
+    return tha4.make_pose({"head_y": 0.7, "mouth_aaa": 0.8, "eye_wink_left": 1.0, "body_z": -0.6})
+
+
+def render(student: tha4.Student, poses: Tensor, way: Layers | None, size: int = 256) -> Tensor:
+    networks = (student.face_morpher, student.body_morpher)
+    return renderer.render(*networks, student.image, poses, size, None, way)
+
+
+@pytest.mark.parametrize("way", [gpu.tf32, gpu.float16])
+def test_a_forced_way_shows_the_same_picture(student: tha4.Student, poses: Tensor, way: Layers) -> None:
+    frame, plain = render(student, poses, way), render(student, poses, None)
+    assert gpu.psnr(frame, plain) >= 45
+    assert torch.equal(frame, plain) == (way is gpu.tf32)  # a CPU has no TF32
+
+
+KERNEL = """
+import torch
+from tests.core.student.test_gpu import one_level
+from tha4_core.student import gpu, triton_kernel
+for width, count, pixels in ((90, 2, 1000), (128, 7, 64), (128, 1, 1)):
+    layers, x = one_level(width, count, pixels)
+    assert triton_kernel.fits(layers)
+    expected = gpu.float16(layers, x)
+    for laid_out in (x, x.t().contiguous().t()):
+        error = (gpu.fused(layers, laid_out) - expected).abs()
+        assert error[0].max() < 1e-6 and error.mean() < 3e-3, (width, error.mean())
+assert not triton_kernel.fits(one_level(180, 2, 9)[0])
+print("kernel ran")
+"""
+
+
+def one_level(width: int, count: int, pixels: int) -> tuple[list[Tensor], Tensor]:
+    """Layers as the renderer folds them, and what their first sine is taken of."""
+    random = torch.Generator().manual_seed(width)
+    layers = [
+        renderer._sine_layer(
+            (torch.rand(width, width, generator=random) * 2 - 1) * (6 / width) ** 0.5 / 30,
+            torch.rand(width, generator=random) / 30,
+        )
+        for _ in range(count)
+    ]
+    x = torch.rand(1 + width, pixels, generator=random) * 40 - 20
+    x[0] = torch.pi / 2
+    return layers, x
+
+
+@pytest.mark.skipif(importlib.util.find_spec("triton") is None, reason="TRITON IS NOT INSTALLED: its kernel is not run")
+def test_the_fused_kernel_gives_what_the_products_give() -> None:
+    environment = os.environ | {"TRITON_INTERPRET": "1"}
+    command = [sys.executable, "-c", KERNEL]
+    done = subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True)
+    assert "kernel ran" in done.stdout, done.stderr
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """A clock that stands still but for what is added to it."""
+    now = [0.0]
+    monkeypatch.setattr("time.perf_counter", lambda: now[0])
+
+    def pass_by(seconds: float) -> None:
+        now[0] += seconds
+
+    return pass_by
+
+
+PLAIN = torch.zeros(1, 4, 8, 8)
+
+
+def way(seconds: float, error: float) -> Layers:
+    """Not run here: `renders` reads what it takes and what it spoils."""
+
+    def run(layers: list[Tensor], x: Tensor) -> Tensor:
+        raise NotImplementedError
+
+    run.seconds, run.error = seconds, error
+    return run
+
+
+def renders(clock: Callable[[float], None]) -> Callable[[Layers | None], Tensor]:
+    def frame(chosen: Layers | None) -> Tensor:
+        clock(1.0 if chosen is None else chosen.seconds)
+        return PLAIN if chosen is None else PLAIN + chosen.error
+
+    return frame
+
+
+def test_the_fastest_that_shows_the_same_is_chosen(clock) -> None:
+    slower, fast, faster = way(1.5, 0), way(0.6, 0.001), way(0.3, 0.001)
+    spoiled, broken = way(0.1, 0.1), way(0.1, float("nan"))
+    ways = {"slower": slower, "fast": fast, "faster": faster, "spoiled": spoiled, "broken": broken}
+    assert choose("auto", renders(clock), ways) is faster
+    assert choose("auto", renders(clock), {"slower": slower, "spoiled": spoiled, "broken": broken}) is None
+    assert choose("float32", renders(clock), ways) is None
+
+
+def test_what_does_not_run_is_told_and_left(clock, caplog: pytest.LogCaptureFixture) -> None:
+    def frame(chosen: Layers | None) -> Tensor:
+        if chosen is not None:
+            raise RuntimeError("no such instruction")
+        return renders(clock)(None)
+
+    with caplog.at_level(logging.INFO, "tha4"):
+        assert choose("auto", frame, {"odd": way(0.1, 0)}) is None
+    assert "odd does not run here (RuntimeError: no such instruction)" in caplog.text
+
+
+def test_a_cpu_computes_in_float32(student: tha4.Student, poses: Tensor) -> None:
+    exact, asked = (student.render(poses, size=64, precision=precision) for precision in ("float32", "float16"))
+    assert torch.equal(exact, asked)
+    with pytest.raises(THA4Error, match='precision is "bfloat16"; it is one of auto, float32, float16'):
+        student.render(poses, precision="bfloat16")
+
+
+@pytest.mark.parametrize("way", [None, gpu.tf32, gpu.float16])
+def test_a_single_frame_asks_the_device_for_nothing_and_brings_it_nothing(way: Layers | None) -> None:
+    """As a CUDA graph requires."""
+    with ELSEWHERE:
+        face, body = FaceMorpher(), BodyMorpher()
+        image, pose = torch.empty(1, 4, 512, 512), torch.empty(1, 45)
+    with NothingOnTheCPU():
+        frame = renderer.render(face, body, image, pose, 512, None, way)
+    assert frame.device == ELSEWHERE
+
+
+def capture(render: PoseToFrame, pose: Tensor) -> PoseToFrame:
+    """Stands in for a CUDA graph, which needs a GPU: what is captured runs again, on its own pose, into its own frame.
+
+    It shows what OnGPU does with a graph; that PyTorch's own capture works is not tested here.
+    """
+    pose, frame = pose.clone(), render(pose)
+
+    def replay(new_pose: Tensor) -> Tensor:
+        pose.copy_(new_pose)
+        frame.copy_(render(pose))
+        return frame.clone()
+
+    return replay
+
+
+@pytest.fixture
+def drawn(clock) -> Callable[[float], PoseToFrame]:
+    """Makes a `render` that takes so many seconds and paints its pose's first number."""
+
+    def of(seconds: float) -> PoseToFrame:
+        def render(pose: Tensor) -> Tensor:
+            clock(seconds)
+            return pose[:, :1, None, None].expand(1, 4, 8, 8).clone()
+
+        return render
+
+    return of
+
+
+def in_no_time(clock: Callable[[float], None]) -> Callable[[PoseToFrame, Tensor], PoseToFrame]:
+    """A capture whose graphs take a tenth of a second less than what they are of."""
+
+    def faster(render: PoseToFrame, pose: Tensor) -> PoseToFrame:
+        replay = capture(render, pose)
+
+        def quicker(new_pose: Tensor) -> Tensor:
+            frame = replay(new_pose)
+            clock(-0.1)
+            return frame
+
+        return quicker
+
+    return faster
+
+
+def test_a_faster_graph_is_kept_while_everything_is_in_its_place(clock, drawn) -> None:
+    made = []
+
+    def counted(render: PoseToFrame, pose: Tensor) -> PoseToFrame:
+        made.append(pose)
+        return in_no_time(clock)(render, pose)
+
+    on_gpu, first, second = OnGPU(counted), torch.zeros(1, 45), torch.ones(1, 45)
+    graph = on_gpu.graph(drawn(1.0), first, "here")
+    frames = graph(first), graph(second)
+    assert [float(frame.mean()) for frame in frames] == [0, 1]  # the first is not painted over by the second
+    assert on_gpu.graph(drawn(1.0), first, "here") is graph
+    assert len(made) == 1
+    assert on_gpu.graph(drawn(1.0), first, "moved") is not graph
+    on_gpu.forget_graph()
+    on_gpu.graph(drawn(1.0), first, "moved")
+    assert len(made) == 3
+
+
+def test_a_graph_that_is_no_better_or_not_to_be_had_is_told_and_left(clock, drawn, caplog) -> None:
+    def spoiled(render: PoseToFrame, pose: Tensor) -> PoseToFrame:
+        replay = in_no_time(clock)(render, pose)
+        return lambda pose: replay(pose) + 0.1
+
+    def refused(render: PoseToFrame, pose: Tensor) -> PoseToFrame:
+        raise RuntimeError("operation not permitted when stream is capturing")
+
+    pose = torch.zeros(1, 45)
+    with caplog.at_level(logging.INFO, "tha4"):
+        for capture_so in (capture, spoiled, refused):
+            assert OnGPU(capture_so).graph(drawn(1.0), pose, "here") is None
+    told = [record.message for record in caplog.records]
+    assert told[0].startswith("Student: a CUDA graph takes 1.00 of the time without, at inf dB.")
+    assert "at 26.0 dB" in told[1]
+    assert told[2] == "Student: a CUDA graph cannot be had here (operation not permitted when stream is capturing)."

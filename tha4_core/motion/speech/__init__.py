@@ -1,0 +1,1 @@
+"""Speech to a mouth that speaks it: from sound, and from written timings."""

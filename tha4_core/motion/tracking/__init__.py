@@ -1,0 +1,1 @@
+"""Tracked faces and MikuMikuDance motions: their files, and the poses that they become."""

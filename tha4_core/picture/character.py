@@ -1,0 +1,151 @@
+"""A character: one picture that fits the system's frame, and its name (spec section 1)."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps, UnidentifiedImageError
+from torch import Tensor
+
+from ..errors import PictureError
+from ..weights import StateDict, read_safetensors
+from . import model_space as images
+from .published import DESCRIPTION, published_files
+
+PICTURE_KEY = "character.picture"
+"""The tensor of a .safetensors file that holds the character's picture, as the bytes of a PNG."""
+
+SOURCE_KEY = "character.source"
+"""Where a .safetensors file has it: the same picture, larger."""
+
+LARGEST_SOURCE = 2048
+"""Height and width at most of what is kept of a larger picture: the largest frame that a student renders."""
+
+PICTURE_SUFFIXES = (".png", ".webp")
+"""The picture formats that carry alpha and that people draw characters in."""
+
+
+@dataclass(frozen=True, eq=False)
+class Character:
+    """A character's picture, uint8 `[512, 512, 4]`, straight-alpha sRGB. Raises PictureError for anything else.
+
+    `source` is the same picture as large as it was, `[S, S, 4]`, for frames of more than 512 pixels; None: no larger.
+    """
+
+    picture: Tensor
+    name: str = "character"
+    source: Tensor | None = None
+
+    def __post_init__(self) -> None:
+        _check(self.picture, images.SIZE, f"{self.name}: a character's picture")
+        if self.source is not None:
+            _check(self.source, len(self.source), f"{self.name}: a character's source")
+
+    @classmethod
+    def load(cls, path: str | Path) -> Character:
+        """A character from a picture with alpha, a published character's folder, or a student's .safetensors.
+
+        A picture of another size is cropped to its centred square and resized (Lanczos); `tha4_core.diagnosis` tells
+        what of the specification it breaks. Raises PictureError or WeightsError.
+        """
+        path = Path(path)
+        if path.suffix == ".safetensors":
+            return decode_character(read_safetensors(path)[0], path.stem, path)
+        return cls.from_picture(open_picture(picture_file(path)), path.stem)
+
+    @classmethod
+    def from_picture(cls, picture: Image.Image, name: str) -> Character:
+        """A character from the centred square of an RGBA picture."""
+        side = min(*picture.size, LARGEST_SOURCE)
+        return cls(square_picture(picture), name, square_picture(picture, side) if side > images.SIZE else None)
+
+    @cached_property
+    def image(self) -> Tensor:
+        """The picture in model space, float32 `[1, 4, 512, 512]`."""
+        return images.to_model(self.picture.float() / 255)[None]
+
+    def image_at(self, size: int) -> Tensor:
+        """The picture in model space at another size, float32 `[1, 4, size, size]`: above 512 from the source, if any.
+
+        The last one is remembered, because a large source takes about as long to resize as a frame to render.
+        """
+        if size not in self._sized:
+            largest = self.picture if self.source is None or size <= images.SIZE else self.source
+            self._sized.clear()
+            self._sized[size] = images.resample(images.to_model(largest.float() / 255)[None], size)
+        return self._sized[size]
+
+    @cached_property
+    def _sized(self) -> dict[int, Tensor]:
+        return {}
+
+
+def _check(picture: Tensor, side: int, what: str) -> None:
+    if picture.dtype != torch.uint8 or tuple(picture.shape) != (side, side, 4):
+        raise PictureError(f"{what} is uint8 {[side, side, 4]}; this one is {picture.dtype} {list(picture.shape)}.")
+
+
+def picture_file(path: Path) -> Path:
+    """The picture of a character: `path` itself, or the file of a published folder that is its picture."""
+    if not path.is_dir():
+        return path
+    description = path / DESCRIPTION
+    return (
+        published_files(description)["character_image_file_name"] if description.is_file() else path / "character.png"
+    )
+
+
+def encode_character(character: Character) -> StateDict:
+    """The character's pictures as the bytes of PNGs, uint8 `[bytes]`: a tenth of the pixels' own size."""
+    encoded = {PICTURE_KEY: _png(character.picture)}
+    return encoded if character.source is None else encoded | {SOURCE_KEY: _png(character.source)}
+
+
+def decode_character(tensors: StateDict, name: str, path: Path) -> Character:
+    """The character among the tensors of a .safetensors file; messages name `path`. Raises PictureError."""
+    if PICTURE_KEY not in tensors:
+        raise PictureError(f"{path}: there is no character in this file (no {PICTURE_KEY}).")
+    picture = square_picture(_from_png(tensors[PICTURE_KEY], path))
+    if SOURCE_KEY not in tensors:
+        return Character(picture, name)
+    source = _from_png(tensors[SOURCE_KEY], path)
+    return Character(picture, name, square_picture(source, min(source.size)))
+
+
+def _png(picture: Tensor) -> Tensor:
+    png = io.BytesIO()
+    Image.fromarray(picture.numpy()).save(png, "PNG", optimize=True)
+    return torch.frombuffer(bytearray(png.getvalue()), dtype=torch.uint8)
+
+
+def _from_png(png: Tensor, path: Path) -> Image.Image:
+    return _read_picture(io.BytesIO(png.numpy().tobytes()), f"the picture in {path}")
+
+
+def open_picture(path: Path) -> Image.Image:
+    """A picture file as Pillow's RGBA, turned upright as its camera noted. Raises PictureError."""
+    if not path.is_file():
+        raise PictureError(f"{path}: there is no such picture.")
+    return _read_picture(path, str(path))
+
+
+def _read_picture(file: Path | io.BytesIO, source: str) -> Image.Image:
+    try:
+        with Image.open(file) as picture:
+            return ImageOps.exif_transpose(picture).convert("RGBA")
+    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise PictureError(f"{source}: this picture cannot be read ({error}).") from error
+
+
+def square_picture(picture: Image.Image, size: int = images.SIZE) -> Tensor:
+    """The centred square of an RGBA picture at `size` x `size` (Lanczos), uint8 `[size, size, 4]`."""
+    if picture.size != (size, size):
+        side = min(picture.size)
+        left, top = (picture.width - side) // 2, (picture.height - side) // 2
+        picture = picture.resize((size, size), Image.Resampling.LANCZOS, box=(left, top, left + side, top + side))
+    return torch.from_numpy(np.asarray(picture).copy())

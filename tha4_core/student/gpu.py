@@ -1,0 +1,193 @@
+"""Faster ways to a student's frame on an NVIDIA GPU, each tried on the spot before it is used.
+
+None of them was timed by those who wrote it, who had no GPU. So `choose` renders a frame by each, and takes the fastest
+of those that are faster than float32 and show the same picture; `OnGPU` does so once, and then sees whether single
+frames are faster still as a CUDA graph. Where nothing is faster, nothing changes.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Hashable, Sequence
+from contextlib import suppress
+from functools import partial
+from threading import Lock
+
+import torch
+from torch import Tensor
+
+from ..errors import THA4Error
+
+Layers = Callable[[Sequence[Tensor], Tensor], Tensor]
+"""Takes layers `[1 + out, 1 + in]` (as `student_renderer` folds them) and what the first sine is taken of,
+`[1 + channels, P]` in float32; gives the last layer's features, `[1 + channels, P]`.
+
+What is made of the coordinates is in there already, in float32 throughout.
+"""
+
+PoseToFrame = Callable[[Tensor], Tensor]
+"""Makes a frame `[1, 4, H, W]` of a pose `[1, 45]`."""
+
+PRECISIONS = ("auto", "float32", "float16")
+
+_SAME_PICTURE = 45.0  # decibels between two frames that nobody can tell apart
+_TIMED = 3  # frames; the quickest counts
+_log = logging.getLogger("tha4")
+
+
+def tf32(layers: Sequence[Tensor], x: Tensor) -> Tensor:
+    """Products of factors that are rounded to 11 bits, on tensor cores."""
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("high")
+    try:
+        x = x.sin()
+        for layer in layers:
+            x = torch.mm(layer, x).sin_()
+    finally:
+        torch.set_float32_matmul_precision(before)
+    return x
+
+
+def float16(layers: Sequence[Tensor], x: Tensor) -> Tensor:
+    """Products of factors in float16, sums in float32: features are within -1..1, but sums go up to hundreds."""
+    x = x.sin()
+    for layer in layers:
+        x = _product(layer.half(), x.half()).sin_()
+    return x
+
+
+def fused(layers: Sequence[Tensor], x: Tensor) -> Tensor:
+    """As `float16`, in one kernel where a level is narrow enough for that. Raises ImportError without Triton."""
+    from . import triton_kernel
+
+    return triton_kernel.sine_layers(layers, x) if triton_kernel.fits(layers) else float16(layers, x)
+
+
+WAYS: dict[str, Layers] = {"TF32": tf32, "float16": float16, "fused float16": fused}
+
+
+def choose(precision: str, render: Callable[[Layers | None], Tensor], ways: dict[str, Layers] = WAYS) -> Layers | None:
+    """The way for a precision of PRECISIONS; None is plain float32. `render` makes a frame in one of the ways."""
+    if precision == "float32":
+        return None
+    if precision == "float16":
+        return float16
+    plain, seconds = _timed(partial(render, None))
+    best, fastest = None, seconds
+    for name, way in ways.items():
+        try:
+            frame, seconds_so = _timed(partial(render, way))
+        except Exception as error:  # noqa: BLE001 - compilers fail in ways of their own, and plain float32 is left
+            _log.info("Student: %s does not run here (%s: %s).", name, type(error).__name__, error)
+            continue
+        likeness = psnr(frame, plain)
+        _log.info("Student: %s takes %.2f of float32's time, at %.1f dB.", name, seconds_so / seconds, likeness)
+        if likeness >= _SAME_PICTURE and seconds_so < fastest:
+            best, fastest = way, seconds_so
+    return best
+
+
+def capture(render: PoseToFrame, pose: Tensor) -> PoseToFrame:
+    """`render` as one CUDA graph, whose hundred kernels follow one another without the CPU. Raises RuntimeError.
+
+    The graph reads weights and picture where they lie now, and holds on to the memory that a frame takes.
+    """
+    pose = pose.clone()
+    with torch.cuda.device(pose.device):
+        stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+        stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(stream):  # what is set up by a first run may not be part of a graph
+            render(pose)
+        torch.cuda.current_stream().wait_stream(stream)
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph, capture_error_mode="thread_local"):  # other threads may go on as they like
+            frame = render(pose)
+
+    in_turn = Lock()  # all that the graph reads and writes is the same for whoever calls
+
+    def replay(new_pose: Tensor) -> Tensor:
+        with in_turn:
+            pose.copy_(new_pose)
+            graph.replay()
+            return frame.clone()
+
+    return replay
+
+
+class OnGPU:
+    """How a student is best rendered on the GPU where it is: tried when it is first asked, then remembered."""
+
+    def __init__(self, capture: Callable[[PoseToFrame, Tensor], PoseToFrame] = capture) -> None:
+        self._capture = capture
+        self._ways: dict[str, Layers | None] = {}
+        self._graph: tuple[Hashable, PoseToFrame | None] = (None, None)
+
+    def way(self, precision: str, trial: Callable[[Layers | None], Tensor]) -> Layers | None:
+        """What `choose` finds."""
+        if precision not in self._ways:
+            self._ways[precision] = choose(precision, trial)
+        return self._ways[precision]
+
+    def graph(self, render: PoseToFrame, pose: Tensor, place: Hashable) -> PoseToFrame | None:
+        """`render` as a CUDA graph, if that can be had, shows the same and is faster; `pose` `[1, 45]` is to try it.
+
+        The last one is kept while `place` is the same: that must change with all that `render` depends on, and with the
+        memory in which that lies.
+        """
+        if self._graph[0] != place:
+            self._graph = place, None  # first, so that the old one's memory is free for the new one
+            self._graph = place, self._worth_it(render, pose)
+        return self._graph[1]
+
+    def forget_graph(self) -> None:
+        """Let go of a graph's memory: the student leaves the GPU."""
+        self._graph = None, None
+
+    def _worth_it(self, render: PoseToFrame, pose: Tensor) -> PoseToFrame | None:
+        try:
+            replay = self._capture(render, pose)
+            (frame, seconds), (expected, without) = _timed(partial(replay, pose)), _timed(partial(render, pose))
+        except RuntimeError as error:
+            _log.info("Student: a CUDA graph cannot be had here (%s).", error)
+            return None
+        likeness = psnr(frame, expected)
+        _log.info("Student: a CUDA graph takes %.2f of the time without, at %.1f dB.", seconds / without, likeness)
+        return replay if likeness >= _SAME_PICTURE and seconds < without else None
+
+
+def check_precision(precision: str) -> None:
+    """Raises THA4Error for what is none of PRECISIONS."""
+    if precision not in PRECISIONS:
+        raise THA4Error(f'precision is "{precision}"; it is one of {", ".join(PRECISIONS)}.')
+
+
+def psnr(frame: Tensor, other: Tensor) -> float:
+    """How alike two frames in model space are, in decibels; -inf where one holds what is no number."""
+    error = ((frame - other) / 2).square().mean()
+    return float(-10 * torch.log10(error)) if bool(torch.isfinite(error)) else float("-inf")
+
+
+def _timed(render: Callable[[], Tensor]) -> tuple[Tensor, float]:
+    """A frame, and the seconds that it takes once everything is compiled and warm."""
+    frame = render()
+    seconds = []
+    for _ in range(_TIMED):
+        _finish(frame)
+        start = time.perf_counter()
+        frame = render()
+        _finish(frame)
+        seconds.append(time.perf_counter() - start)
+    return frame, min(seconds)
+
+
+def _finish(frame: Tensor) -> None:
+    if frame.device.type == "cuda":
+        torch.cuda.synchronize(frame.device)
+
+
+def _product(a: Tensor, b: Tensor) -> Tensor:
+    if a.device.type == "cuda":
+        with suppress(TypeError):  # PyTorch before 2.8 has no such argument
+            return torch.mm(a, b, out_dtype=torch.float32)
+    return torch.mm(a.float(), b.float())  # the same numbers, without the speed

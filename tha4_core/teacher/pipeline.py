@@ -1,0 +1,416 @@
+"""The teacher: five networks as one pipeline, from a character and poses to frames (spec sections 4.3 and 8).
+
+eyebrow decomposer      once a character
+eyebrow combiner        by pose[0:12]  \\ once for each pose[0:39]: a sequence in which only the head moves
+face morpher            by pose[12:39] / poses the face once
+body morpher, upscaler  by pose[39:45], on the face-morphed picture: THA4
+rotator, editor         instead of these two: THA3
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Collection, Iterator, Mapping
+from functools import cache, partial
+from itertools import chain
+from pathlib import Path
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from .. import pose as pose_numbers
+from ..cpu.buffer_pool import Memory
+from ..errors import WeightsError
+from ..networks.encoder_decoder import (
+    BROWS_IN_FACE,
+    EyebrowDecomposer,
+    EyebrowMorphingCombiner,
+    FaceMorpher,
+    Images,
+    with_brows,
+)
+from ..networks.tha3 import Editor, Rotator
+from ..networks.unet import BodyMorpher, Upscaler
+from ..picture import model_space as images
+from ..picture.character import Character
+from ..weights import StateDict, load_strictly, read_state_dict
+from ..weights.sets import (
+    THA3_NETWORKS,
+    THA4_NETWORKS,
+    Files,
+    Publication,
+    convert_teacher_files,
+    find_any_teacher_files,
+)
+from ..weights.transfer import Progress, silent
+from .cache import Recent
+from .targets import Targets
+
+NETWORKS = THA4_NETWORKS
+"""THA4's five networks, by the names of their files."""
+
+PRECISIONS = (torch.float32, torch.float16, torch.bfloat16)
+
+# Rectangles of the 512 x 512 character image: rows, columns.
+_BROWS = (slice(64, 192), slice(192, 320))
+_FACE = (slice(32, 224), slice(160, 352))
+# The student's face, image[80:208, 192:320], as part of _FACE.
+_STUDENT_IN_FACE = (slice(48, 176), slice(32, 160))
+
+_BODY_SIZE = 256
+
+# A face is 0.6 MB, a frame 4 MB: at most about 100 MB.
+_FACES_KEPT = 64
+_FRAMES_KEPT = 16
+
+_EXPRESSIVE: tuple[dict[str, float], ...] = (
+    {},
+    {"eyebrow_raised": 1, "eye_surprised": 1, "mouth_aaa": 1},
+    {"eyebrow_lowered": 1, "eye_wink": 1, "mouth_ooo": 1},
+    {"eyebrow_troubled": 1, "eye_unimpressed": 1, "mouth_lowered_corner": 1},
+    {"eyebrow_angry": 1, "iris_small": 1, "mouth_delta": 1},
+    {"eyebrow_happy": 1, "eye_happy_wink": 1, "mouth_raised_corner": 1},
+    {"eyebrow_serious": 1, "eye_relaxed": 1, "mouth_iii": 1},
+    {"eye_raised_lower_eyelid": 1, "iris_rotation_x": 1, "iris_rotation_y": 1, "mouth_uuu": 1},
+    {"iris_rotation_x": -1, "iris_rotation_y": -1, "mouth_eee": 1, "mouth_smirk": 1},
+)
+"""What `Teacher.face_mask` looks at: between them every brow, eye, iris and mouth parameter at its full extent."""
+
+
+class Teacher(nn.Module, ABC):
+    """The five published networks of either system. Evaluation only: nothing that it returns carries gradients.
+
+    Here is what the systems share: the face, what is remembered, loading. THA4Teacher and THA3Teacher add the body;
+    `load`, `load_files` and `from_state_dicts` give the one that the weights are of.
+
+    What it made for the last characters and poses is kept and used again (`clear_cache` forgets it, as does moving
+    the teacher); frames are the same with and without.
+    """
+
+    frame: ClassVar[str]
+    """Which of `outputs` is the frame. The last network has `warped` and `grid_change` beside it."""
+
+    def __init__(self, precision: torch.dtype = torch.float32, *, separable: bool = False) -> None:
+        """Networks without weights: use `load` or `from_state_dicts`. `precision` is one of PRECISIONS."""
+        super().__init__()
+        if precision not in PRECISIONS:
+            raise ValueError(f"precision is {precision}; it must be one of {', '.join(map(str, PRECISIONS))}.")
+        self.precision = precision
+        self.eyebrow_decomposer = EyebrowDecomposer(separable=separable)
+        self.eyebrow_morphing_combiner = EyebrowMorphingCombiner(separable=separable)
+        self.face_morpher = FaceMorpher(separable=separable)
+        self._layers: tuple[Character, Images] | None = None
+        self._faces = Recent(_FACES_KEPT)
+        self._frames = Recent(_FRAMES_KEPT)
+
+    @classmethod
+    def load(cls, folder: str | Path, precision: torch.dtype = torch.float32) -> Teacher:
+        """The teacher whose five files, NAME.safetensors or else NAME.pt, lie in `folder`; on the CPU.
+
+        The convolutions run in `precision` (torch.float32, float16 or bfloat16), whatever the files hold. Raises
+        WeightsError, naming the file, for what is missing, damaged, or another network's.
+        """
+        return cls.load_files(find_any_teacher_files(Path(folder)), precision)
+
+    @classmethod
+    def load_files(cls, files: Mapping[str, Path], precision: torch.dtype = torch.float32) -> Teacher:
+        """As `load`, from the file of each network, wherever it lies."""
+        weights = ((name, read_state_dict(path), str(path)) for name, path in files.items())
+        return cls._build(_system(files), weights, precision)
+
+    @classmethod
+    def from_state_dicts(cls, state_dicts: Mapping[str, StateDict], precision: torch.dtype = torch.float32) -> Teacher:
+        """The teacher of five state dicts under the names of their networks; on the CPU. Raises WeightsError."""
+        weights = ((name, state_dict, name) for name, state_dict in state_dicts.items())
+        return cls._build(_system(state_dicts), weights, precision)
+
+    @classmethod
+    def shapes(cls, architecture: str = "THA4") -> dict[str, dict[str, tuple[int, ...]]]:
+        """Network name -> state-dict key -> shape: what a file of weights is checked against.
+
+        `architecture` is one of ARCHITECTURES, such as a Publication's.
+        """
+        return {name: dict(shapes) for name, shapes in _shapes(architecture).items()}
+
+    @classmethod
+    def _build(cls, system: str, weights: Iterator[tuple[str, StateDict, str]], precision: torch.dtype) -> Teacher:
+        """The teacher of five (name, state dict, file) that come one by one, so that one at a time takes memory."""
+        first = next(weights)
+        architecture = _architecture(system, first[1])
+        with torch.device("meta"):  # no time for numbers that are overwritten
+            teacher = ARCHITECTURES[architecture](precision)
+        teacher.to_empty(device="cpu")
+        for name, state_dict, source in chain([first], weights):
+            _refuse_foreign(architecture, name, state_dict, source, first[2])
+            load_strictly(teacher.get_submodule(name), state_dict, source)
+        teacher._set_precision()
+        teacher._lay_out()
+        return teacher.eval().requires_grad_(False)
+
+    @torch.no_grad()
+    def render(self, character: Character, poses: Tensor, *, batch: int | None = None) -> Tensor:
+        """Frames in model space, float32 `[N, 4, 512, 512]` on the teacher's device, of `poses` `[N, 45]`.
+
+        `batch` is how many poses pass the networks at once: 4 unless given, and always 1 on a CPU, where more is no
+        faster and so a frame never depends on its company. Equal poses are rendered once. Raises PoseError.
+        """
+        batch = self._batch(batch)
+
+        def merged(poses: Tensor) -> Tensor:
+            return self.body(self._face_morphed_full(character, poses, batch), poses)[self.frame]
+
+        poses = pose_numbers.check_poses(poses).to(self._device())
+        return self._frames.render(character, poses, merged, (4, images.SIZE, images.SIZE), batch)
+
+    @torch.no_grad()
+    def outputs(self, character: Character, poses: Tensor) -> Images:
+        """Every image of spec section 4.3 (THA3: 8) for `poses` `[N, 45]`, named NETWORK.OUTPUT.
+
+        33 for THA4, 31 for THA3. Float32 on the teacher's device; those of the eyebrow decomposer have a batch of 1.
+        Raises PoseError.
+        """
+        poses = pose_numbers.check_poses(poses).to(self._device())
+        made = []
+        for chunk in torch.split(poses, self._batch()):
+            face = self.face(character, chunk)
+            made.append(self.body(face["face_morphed_full"], chunk) | face)
+        images_of_all = {name: torch.cat([outputs[name] for outputs in made]) for name in made[0]}
+        return images_of_all | _named("eyebrow_decomposer", self.layers(character))
+
+    @torch.no_grad()
+    def targets(self, character: Character, poses: Tensor) -> Targets:
+        """What a student learns from, for `poses` `[N, 45]`, in one batch on the teacher's device. Raises PoseError.
+
+        Where the face alone is wanted, `face` gives it without the body.
+        """
+        poses = pose_numbers.check_poses(poses).to(self._device())
+        face = self.face(character, poses)
+        body = self.body(face["face_morphed_full"], poses)
+        last = self.frame.partition(".")[0]
+        return Targets(
+            frame=body[self.frame],
+            warped=body[f"{last}.warped"],
+            grid_change=body[f"{last}.grid_change"],
+            face_morphed_full=face["face_morphed_full"],
+            face=face["face_morpher.output"],
+        )
+
+    @torch.no_grad()
+    def layers(self, character: Character) -> Images:
+        """The eyebrow decomposer's six images `[1, C, 128, 128]`, without a prefix to their names."""
+        if self._layers is None or self._layers[0] is not character:
+            picture = character.image.to(self._device())
+            self._layers = character, self.eyebrow_decomposer(images.crop(picture, *_BROWS))
+        return self._layers[1]
+
+    @torch.no_grad()
+    def face(self, character: Character, poses: Tensor) -> Images:
+        """The images up to `face_morphed_full`, for `poses` `[N, 45]` (or as many as 39 numbers each)."""
+        poses = poses.to(self._device())
+        picture, layers = character.image.to(self._device()), self.layers(character)
+        count = poses.shape[0]
+        background, brows = (layers[name].expand(count, -1, -1, -1) for name in ("background_layer", "eyebrow_layer"))
+        combined = self.eyebrow_morphing_combiner(background, brows, poses[:, pose_numbers.EYEBROW])
+        face = with_brows(images.crop(picture, *_FACE), combined["eyebrow_image_no_combine_alpha"])
+        morphed = self.face_morpher(face, poses[:, pose_numbers.FACE])
+        return {
+            "face_morphed_full": images.paste(morphed["output"], picture, *_FACE),
+            **_named("face_morpher", morphed),
+            **_named("eyebrow_morphing_combiner", combined),
+        }
+
+    @abstractmethod
+    def body(self, face_morphed_full: Tensor, poses: Tensor) -> Images:
+        """The images of the last two networks, for `face_morphed_full` `[N, 4, 512, 512]` and `poses` `[N, 45]`."""
+
+    @torch.no_grad()
+    def face_mask(self, character: Character) -> Tensor:
+        """Where brows, eyes and mouth move: `[1, 128, 128]`, 0..1, over `image[80:208, 192:320]`, the student's face.
+
+        The most that any of the teacher's own alphas (eyes, irises and mouth, brows) shows over a few expressive
+        poses. Stands in for the mask that is otherwise painted by hand (spec section 6).
+        """
+        poses = torch.cat([pose_numbers.make_pose(values) for values in _EXPRESSIVE])
+        mask = torch.zeros(1, 1, 192, 192, device=self._device())
+        for chunk in torch.split(poses, self._batch()):
+            shown = _alphas(self.face(character, chunk))
+            mask = torch.maximum(mask, shown.amax(dim=0, keepdim=True))
+        return images.crop(mask, *_STUDENT_IN_FACE)[0].clamp(0, 1)
+
+    def clear_cache(self) -> None:
+        """Forget, and free, what was made for earlier characters and poses."""
+        self._layers = None
+        self._faces.clear()
+        self._frames.clear()
+
+    def _face_morphed_full(self, character: Character, poses: Tensor, batch: int) -> Tensor:
+        """`face_morphed_full` `[N, 4, 512, 512]`, every distinct pose[0:39] posed once and remembered."""
+
+        def output(poses: Tensor) -> Tensor:
+            return self.face(character, poses)["face_morpher.output"]
+
+        patches = self._faces.render(character, poses[:, pose_numbers.HEAD_FREE], output, (4, 192, 192), batch)
+        return images.paste(patches, character.image.to(self._device()), *_FACE)
+
+    def _device(self) -> torch.device:
+        """Where the networks are, and where frames are made. (ComfyUI sets an attribute `device` of its own.)"""
+        return next(self.parameters()).device
+
+    def _batch(self, wanted: int | None = None) -> int:
+        return 1 if self._device().type == "cpu" else max(1, wanted or 4)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Teacher:
+        """Every move passes here: what is remembered does not stay behind on the old device."""
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        self.clear_cache()
+        self._lay_out()
+        return self
+
+    def _set_precision(self) -> None:
+        """The convolutions of the trunks run in `precision`; first and last layers, norms and conditions in float32.
+
+        So does the eyebrow decomposer: it runs once a character, and every later network enlarges its errors.
+        """
+        for name, module in self.named_modules():
+            trunk = "_blocks." in name and not name.startswith("eyebrow_decomposer.")
+            if trunk and isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
+                module.to(self.precision)
+
+    def _lay_out(self) -> None:
+        """Weights channels-last, which carries over to all features, where that is the faster layout."""
+        last = self._device().type == "cpu" or (self._device().type == "cuda" and self.precision != torch.float32)
+        layout = torch.channels_last if last else torch.contiguous_format
+        for tensor in chain(self.parameters(), self.buffers()):
+            if tensor.ndim == 4:
+                tensor.data = tensor.data.contiguous(memory_format=layout)
+
+
+class THA4Teacher(Teacher):
+    """THA4 (spec section 4): body morpher and upscaler, two U-Nets."""
+
+    frame = "upscaler.merged"
+
+    def __init__(self, precision: torch.dtype = torch.float32) -> None:
+        super().__init__(precision)
+        self._memory = Memory()
+        self.body_morpher = BodyMorpher(self._memory)
+        self.upscaler = Upscaler(self._memory)
+
+    @torch.no_grad()
+    def body(self, face_morphed_full: Tensor, poses: Tensor) -> Images:
+        """The images of body morpher and upscaler, for `face_morphed_full` `[N, 4, 512, 512]` and `poses` `[N, 45]`."""
+        rotation = poses.to(self._device())[:, pose_numbers.ROTATION]
+        body = self.body_morpher(images.resize(face_morphed_full, _BODY_SIZE), rotation)
+        upscaled = self.upscaler(face_morphed_full, body["merged"], body["grid_change"], rotation)
+        return _named("upscaler", upscaled) | _named("body_morpher", body)
+
+    def clear_cache(self) -> None:
+        """Forget, and free, what was made for earlier characters and poses."""
+        super().clear_cache()
+        self._memory.clear()
+
+
+class THA3Teacher(Teacher):
+    """THA3 (spec section 8): rotator and editor. `separable`: all five networks are of the small variant."""
+
+    frame = "editor.output"
+
+    def __init__(self, precision: torch.dtype = torch.float32, *, separable: bool = False) -> None:
+        super().__init__(precision, separable=separable)
+        self.two_algo_face_body_rotator = Rotator(separable=separable)
+        self.editor = Editor(separable=separable)
+
+    @torch.no_grad()
+    def body(self, face_morphed_full: Tensor, poses: Tensor) -> Images:
+        """The images of rotator and editor, for `face_morphed_full` `[N, 4, 512, 512]` and `poses` `[N, 45]`."""
+        rotation = poses.to(self._device())[:, pose_numbers.ROTATION]
+        rotated = self.two_algo_face_body_rotator(images.resize(face_morphed_full, _BODY_SIZE), rotation)
+        edited = self.editor(face_morphed_full, rotated["warped"], rotated["grid_change"], rotation)
+        return _named("editor", edited) | _named("two_algo_face_body_rotator", rotated)
+
+
+ARCHITECTURES: dict[str, Callable[[torch.dtype], Teacher]] = {
+    "THA4": THA4Teacher,
+    "THA3 standard": THA3Teacher,
+    "THA3 separable": partial(THA3Teacher, separable=True),
+}
+"""The teachers that there are, by the architecture that a Publication names. Half variants differ in nothing here."""
+
+
+def convert_files(files: Files, folder: Path, publication: Publication, progress: Progress = silent) -> Files:
+    """`convert_teacher_files` for a publication, into its own folder in `folder` (such as models/tha4/teacher).
+
+    Raises WeightsError that also says what a file is, where it is another network's or publication's.
+    """
+    architecture = publication.architecture
+    try:
+        return convert_teacher_files(files, publication.home(folder), _shapes(architecture), progress)
+    except WeightsError:
+        for name, path in files.items():
+            _refuse_foreign(architecture, name, read_state_dict(path), str(path), publication.title)
+        raise
+
+
+def _refuse_foreign(architecture: str, name: str, state_dict: StateDict, source: str, model: str) -> None:
+    """Raise WeightsError, naming the file `source`, where weights are whole but another network's or architecture's.
+
+    `model` is what says that the architecture is this one. THA4's first three networks and those of THA3 standard have
+    the same keys and shapes: nothing tells these apart.
+    """
+    found = {key: tuple(value.shape) for key, value in state_dict.items()}
+    if found == _shapes(architecture)[name]:
+        return
+    owners = [(a, n) for a in (architecture, *ARCHITECTURES) for n, shapes in _shapes(a).items() if shapes == found]
+    if not owners:
+        return
+    network = owners[0][1]
+    if owners[0][0] == architecture:
+        raise WeightsError(f"{source}: these are the weights of {network}, not of {name}. Were two files swapped?")
+    others = " or ".join(dict.fromkeys(owner for owner, owned in owners if owned == network))
+    why = f", as {model} is" if model != source else ""
+    raise WeightsError(
+        f"{source}: these are the weights of {network} of {others}, not of {name} of {architecture}{why}. Take all "
+        "five files from one folder of one publication."
+    )
+
+
+def _system(networks: Collection[str]) -> str:
+    """THA4 or THA3, by the names of the five networks. Raises WeightsError."""
+    for system, names in (("THA4", THA4_NETWORKS), ("THA3", THA3_NETWORKS)):
+        if set(networks) == set(names):
+            return system
+    raise WeightsError(
+        f"A teacher is five networks, THA4's ({', '.join(THA4_NETWORKS)}) or THA3's ({', '.join(THA3_NETWORKS)}); "
+        f"given: {', '.join(networks) or 'none'}."
+    )
+
+
+def _architecture(system: str, state_dict: StateDict) -> str:
+    """Which of ARCHITECTURES a network of a system is of. Only depthwise convolutions have one input channel."""
+    if system == "THA4":
+        return system
+    separable = any(value.ndim == 4 and value.shape[1] == 1 for value in state_dict.values())
+    return "THA3 separable" if separable else "THA3 standard"
+
+
+@cache
+def _shapes(architecture: str) -> dict[str, dict[str, tuple[int, ...]]]:
+    with torch.device("meta"):
+        teacher = ARCHITECTURES[architecture](torch.float32)
+    return {
+        name: {key: tuple(value.shape) for key, value in network.state_dict().items()}
+        for name, network in teacher.named_children()
+    }
+
+
+def _named(network: str, outputs: Images) -> Images:
+    return {f"{network}.{name}": image for name, image in outputs.items()}
+
+
+def _alphas(face: Images) -> Tensor:
+    """The largest of the alphas of eyes, irises and mouth, and brows `[N, 1, 192, 192]`."""
+    alphas = torch.maximum(face["face_morpher.eye_alpha"], face["face_morpher.iris_mouth_alpha"])
+    brows = images.crop(alphas, *BROWS_IN_FACE)
+    brows.copy_(torch.maximum(brows, face["eyebrow_morphing_combiner.combine_alpha"]))
+    return alphas

@@ -37,15 +37,15 @@ export class Motion {
     this.seen = null;
   }
 
-  #take(answer, { ran }) {
-    if (!answer.problem) this.onMotion({ ...answer, note: ran ? text("from the last run") : "" });
-    else if (answer.after_run && this.ran) this.asking.ask({ ran: this.ran });
+  #take(answer, { run_result: fromRun }) {
+    if (!answer.problem) this.onMotion({ ...answer, note: fromRun ? text("from the last run") : "" });
+    else if (answer.after_run && this.ran) this.asking.ask({ run_result: this.ran });
     else this.onProblem(answer.after_run ? text("What is connected is known once the graph has run.") : answer.problem);
   }
 
   #refused(why, question) {
-    if (question.ran) this.ran = null;
-    this.onProblem(question.ran ? text("This motion is forgotten. Run the graph again.") : why);
+    if (question.run_result) this.ran = null;
+    this.onProblem(question.run_result ? text("This motion is forgotten. Run the graph again.") : why);
   }
 }
 

@@ -43,7 +43,7 @@ export class Stage {
     this.caption.textContent = character.text;
     this.caption.classList.toggle("tha4-found", character.found);
     this.element.dataset.resting = false;
-    this.frames.ask(character, numbers, moving);
+    this.frames.request(character, numbers, moving);
     this.#follow();
   }
 
@@ -75,12 +75,12 @@ export class Stage {
     this.wheeling = null;
   }
 
-  #draw(bitmap, wish, took) {
+  #draw(bitmap, request, milliseconds) {
     this.context.clearRect(0, 0, SIZE, SIZE);
     this.context.drawImage(bitmap, 0, 0, SIZE, SIZE);
     this.element.dataset.size = bitmap.width;
-    this.element.dataset.took = took.toFixed(1);
-    this.element.dataset.resting = !wish.moving && !this.frames.wish;
+    this.element.dataset.took = milliseconds.toFixed(1);
+    this.element.dataset.resting = !request.moving && !this.frames.pending;
     bitmap.close();
   }
 

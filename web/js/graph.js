@@ -1,7 +1,7 @@
 // Which character a node's poses are for: along the links to a render node, and from there back to what it renders.
 import { DEMO, defaultCharacter } from "./settings.js";
-import { words } from "./editor/words.js";
 import { library } from "./library.js";
+import { text } from "./text.js";
 
 const POSES = "THA4_POSES";
 // The render nodes, and the inputs that say whom they render.
@@ -22,7 +22,7 @@ export function findCharacter(node) {
   const known = reached.find((character) => character && isKnown(character));
   if (known) return { ...known, found: true, text: known.name };
   const fallback = byName(defaultCharacter());
-  const why = reached.length ? words().noStudent : words().noRender;
+  const why = reached.length ? text("this graph's character has no student yet") : text("no render node is connected");
   return { ...fallback, found: false, text: `${fallback.name} (${why})` };
 }
 

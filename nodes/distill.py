@@ -112,17 +112,17 @@ class DistillStudent(io.ComfyNode):
             device=device,
         )
         monitor = _Monitor(cls.hidden.unique_id, job)
-        with host.interruptible(teacher), monitor.told_how_it_ends():
+        with host.interruptible(teacher), monitor.reporting_the_end():
             student = distill(
                 job, restart=when_it_exists == "restart", tick=host.stop_if_interrupted, report=monitor.report
             )
         history = history_of(student)
         image = host.to_image(draw_curves(history, PRESETS[preset].steps))
-        return io.NodeOutput(student, image, _text(student))
+        return io.NodeOutput(student, image, _scores_text(student))
 
 
 class _Monitor:
-    """Tells ComfyUI's progress bar, and the page's monitor, how far a run is."""
+    """Sends the progress of a run to ComfyUI's progress bar and to the page's monitor."""
 
     def __init__(self, node_id: str | None, job: Job) -> None:
         self._node_id, self._job = node_id, job
@@ -132,7 +132,7 @@ class _Monitor:
         self._last: Report | None = None
 
     def report(self, report: Report) -> None:
-        """What the trainer calls after every step."""
+        """The trainer calls this after every step."""
         self._last, now = report, time.monotonic()
         if self._bar is None or report.stage != self._stage:
             self._bar, self._stage = host.ProgressBar(report.total), report.stage
@@ -143,12 +143,12 @@ class _Monitor:
         if report.preview is not None and now - self._previewed > _PREVIEW_SECONDS:
             preview, self._previewed = report.preview(), now
         self._bar.update_absolute(report.done, report.total, ("JPEG", preview, None) if preview else None)
-        host.show_text(_line(report), self._node_id)
+        host.show_text(_progress_text(report), self._node_id)
         self._send("running", report, preview)
 
     @contextmanager
-    def told_how_it_ends(self) -> Iterator[None]:
-        """Within it a run is told of as finished, stopped or failed, whichever way it ends."""
+    def reporting_the_end(self) -> Iterator[None]:
+        """At the end of the block, send whether the run has finished, was stopped or has failed."""
         state = "failed"
         try:
             yield
@@ -188,14 +188,14 @@ def _precision(precision: str, device: torch.device) -> str:
     return precision
 
 
-def _line(report: Report) -> str:
+def _progress_text(report: Report) -> str:
     unit = "poses" if report.stage == "teacher" else "examples"
     minutes, seconds = divmod(round(report.seconds_left), 60)
     what = "The teacher shows" if report.stage == "teacher" else "Training"
     return f"{what}: {report.done} of {report.total}, {report.rate:.1f} {unit}/s, {minutes}:{seconds:02} left"
 
 
-def _text(student: Student) -> str:
+def _scores_text(student: Student) -> str:
     scores = json.loads(student.metadata.get("scores", "{}"))
     lines = [f"{name.replace('_', ' ')}: {value:.3f}" for name, value in scores.items()]
     history = history_of(student)

@@ -1,4 +1,4 @@
-"""The one door to ComfyUI: devices, memory, progress, interrupts, model folders, and the seams of IMAGE and MASK."""
+"""All that the pack uses of ComfyUI: devices, memory, progress, interrupts, folders, conversion of IMAGE and MASK."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ MODEL_FOLDER = "tha4"
 """models/tha4, and whatever extra_model_paths.yaml lists under that name."""
 
 Interrupt = model_management.InterruptProcessingException
-"""ComfyUI's own, raised where the user has asked to stop."""
+"""ComfyUI's exception after the user has pressed stop."""
 
 ProgressBar = comfy.utils.ProgressBar
 """ComfyUI's bar; each new one starts from 0."""
@@ -139,11 +139,11 @@ def in_output_folder(path: Path) -> str:
 
 
 def workflow_metadata(hidden: io.HiddenHolder) -> dict[str, str]:
-    """The texts by which ComfyUI finds its workflow again in a file that it saved; none where the user forbids it."""
+    """The texts from which ComfyUI opens the workflow of a saved file; none where the user has disabled metadata."""
     if args.disable_metadata:
         return {}
-    known = {"prompt": hidden.prompt, **(hidden.extra_pnginfo or {})}
-    return {name: json.dumps(content) for name, content in known.items() if content}
+    texts = {"prompt": hidden.prompt, **(hidden.extra_pnginfo or {})}
+    return {name: json.dumps(content) for name, content in texts.items() if content}
 
 
 def load_to_device(model: nn.Module, memory_required: int) -> torch.device:
@@ -186,7 +186,7 @@ def chunks(
     size: int,
     run: Callable[[slice], Image.Image | Callable[[], Image.Image] | None],
 ) -> Iterator[slice]:
-    """As `in_chunks`, and gives every slice that is done, before it goes on with the next."""
+    """As `in_chunks`, and yields every slice after it is done."""
     progress = comfy.utils.ProgressBar(count)
     start = 0
     while start < count:
@@ -208,7 +208,7 @@ def chunks(
 
 
 def stop_if_interrupted() -> None:
-    """Raise ComfyUI's own exception where the user has asked to stop."""
+    """Raise Interrupt where the user has pressed stop."""
     model_management.throw_exception_if_processing_interrupted()
 
 
@@ -234,7 +234,7 @@ class Download:
     def __init__(self, node_id: str | None) -> None:
         self._node_id = node_id
         self._bar = comfy.utils.ProgressBar(100)
-        self._said = ""
+        self._last_text = ""
 
     def __call__(self, done: int, total: int | None, rate: float, text: str) -> None:
         """Report `done` of `total` bytes (None: unknown) at `rate` bytes a second, and what is being done."""
@@ -243,8 +243,8 @@ class Download:
         if done and total:
             line = f"{text}: {done / 1e6:.0f} of {total / 1e6:.0f} MB, {rate / 1e6:.1f} MB/s"
             self._bar.update_absolute(done, total)
-        if line != self._said:
-            self._said = line
+        if line != self._last_text:
+            self._last_text = line
             show_text(line, self._node_id)
 
 

@@ -20,21 +20,21 @@ from .render import FrameSource, RenderJob, image_inputs, image_outputs, poses_i
 
 FOLDER = "students"
 DEMO = "demo"
-"""The student that comes with the pack; one of that name in models/tha4/students stands before it."""
+"""The student that comes with the pack; one of that name in models/tha4/students replaces it."""
 _TENSORFLOW_JS = "face_morpher.json"
 _SUFFIXES = (".safetensors", DESCRIPTION, _TENSORFLOW_JS)
-# Bytes that 512 x 512 takes on a GPU, where a tile is a whole picture; poses follow one another and add only frames.
+# Bytes for a 512 x 512 frame on a GPU, where a tile is the whole picture. Poses run one by one: more add only frames.
 _MEMORY = 600 * 2**20
 _POSES_AT_ONCE = 16
 
 
 def students() -> dict[str, str]:
-    """The students in models/tha4/students: the name shown (a folder's, or a file's) -> the file that opens it.
+    """The students in models/tha4/students: display name (of a folder or a file) -> the file to open.
 
     The demo's, which comes with the pack, has no file there: "".
     """
     files = host.model_files(FOLDER, _SUFFIXES)
-    return {DEMO: ""} | {_shown(file): file for file in reversed(files)}
+    return {DEMO: ""} | {_display_name(file): file for file in reversed(files)}
 
 
 def student_path(name: str) -> Path:
@@ -57,7 +57,7 @@ def _demo_first(name: str) -> tuple[bool, str]:
     return name != DEMO, name.casefold()
 
 
-def _shown(file: str) -> str:
+def _display_name(file: str) -> str:
     path = PurePosixPath(file)
     return str(path.parent) if path.name in (DESCRIPTION, _TENSORFLOW_JS) else file
 

@@ -63,3 +63,11 @@ def test_every_help_page_has_its_pictures() -> None:
         pictures = re.findall(r"!\[[^\]]+\]\(([^)]+)\)", page.read_text(encoding="utf-8"))
         assert f"{page.stem}.webp" in pictures, page.name
         assert [name for name in pictures if (folder / name).stat().st_size > 60_000] == [], page.name
+
+
+def test_comfyui_manager_finds_every_node_in_the_source() -> None:
+    """It looks for classes that inherit io.ComfyNode directly and have a literal node_id."""
+    sources = [path.read_text(encoding="utf-8") for path in (REPOSITORY / "nodes").rglob("*.py")]
+    pattern = re.compile(r'^class \w+\(io\.ComfyNode\):.*?node_id="(\w+)"', re.M | re.S)
+    found = {node_id for source in sources for node_id in pattern.findall(source)}
+    assert found == {page.stem for page in (REPOSITORY / "web" / "docs").glob("*.md")}

@@ -1,6 +1,6 @@
-"""Pictures to a video file, encoded as they come: memory does not grow with the length of the video.
+"""Write pictures to a video file. They are encoded one by one, so memory does not grow with the length of the video.
 
-The encoders are FFmpeg's, by way of PyAV (the package `av`, which ComfyUI brings and only this module uses), and
+The encoders are FFmpeg's, through PyAV (the package `av`, which ComfyUI requires and only this module uses), and
 Pillow's for animated WebP.
 """
 
@@ -41,7 +41,7 @@ class Sound:
 
 @dataclass(frozen=True)
 class Video:
-    """What is to be written: `count` pictures of `size` (width, height), `rate` of them a second.
+    """The content of a video file: `count` pictures of `size` (width, height), `rate` of them a second.
 
     `pictures` gives them in batches `[n, H, W, 3 or 4]`, straight-alpha sRGB in 0..1, four channels with `alpha`.
     `sound` is cut where the pictures end. `metadata` is text that the file carries (ASCII in a webp).
@@ -99,15 +99,15 @@ FORMATS = {
 def save(
     video: Video, target: Path | IO[bytes], format: Format, encoding: Mapping[str, str] | None = None, quality: int = 75
 ) -> None:
-    """Write a video, taking its pictures one batch after another.
+    """Write a video, one batch of pictures after another.
 
-    A file is written under a temporary name and renamed: whatever goes wrong, `target` is the old file or the whole
-    new one. `encoding` replaces options that the format would give its codec for `quality` (0 to 100). Raises
+    A file is written under a temporary name and then renamed: after an error `target` is still the old file.
+    `encoding` replaces options that the format gives its codec for `quality` (0 to 100). Raises
     VideoError where the format has no alpha, cannot hold the size, or PyAV is missing.
     """
     _check(video, format)
     options = format.encoding(quality) | dict(encoding or {})
-    with _renamed(target) if isinstance(target, Path) else nullcontext(target) as file:
+    with _temporary_file(target) if isinstance(target, Path) else nullcontext(target) as file:
         if format.container == "webp":
             _save_webp(video, file, int(options["quality"]))
         else:
@@ -125,7 +125,7 @@ def _check(video: Video, format: Format) -> None:
 
 
 @contextmanager
-def _renamed(path: Path) -> Iterator[Path]:
+def _temporary_file(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
     try:
@@ -149,10 +149,10 @@ def _save_by_ffmpeg(video: Video, file: Path | IO[bytes], format: Format, option
         for index, pixels in enumerate(_pixels(video.pictures)):
             container.mux(stream.encode(_frame(pixels, stream.pix_fmt, index, video.rate)))
             if sound is not None:
-                container.mux(sound.until((index + 1) / video.rate))
+                container.mux(sound.encode_until((index + 1) / video.rate))
         container.mux(stream.encode(None))
         if sound is not None:
-            container.mux(sound.rest())
+            container.mux(sound.flush())
 
 
 _BT709, _STUDIO_RANGE = 1, 1  # FFmpeg's numbers
@@ -183,12 +183,12 @@ def _frame(pixels: NDArray[np.uint8], pixel_format: str, index: int, rate: Fract
 
 
 class _SoundTrack:
-    """Encodes a sound piece by piece, in step with the pictures, so that no container has to hold one of them back."""
+    """Encodes a sound piece by piece, in step with the pictures, so that the container need not buffer either."""
 
     def __init__(self, container: OutputContainer, codec: str, sound: Sound) -> None:
         from av.codec import Codec
 
-        self._waveform, self._rate, self._at = sound.waveform, sound.rate, 0
+        self._waveform, self._rate, self._position = sound.waveform, sound.rate, 0
         if len(sound.waveform) not in _LAYOUTS:
             self._waveform = sound.waveform.mean(dim=0, keepdim=True)
         self._layout = _LAYOUTS[len(self._waveform)]
@@ -196,28 +196,28 @@ class _SoundTrack:
         rate = sound.rate if not known or sound.rate in known else 48000
         self._stream: Any = container.add_stream(codec, rate=rate, layout=self._layout)
 
-    def until(self, seconds: Fraction) -> list[Any]:
-        """The packets that are ready once the sound up to this time is encoded."""
+    def encode_until(self, seconds: Fraction) -> list[Any]:
+        """Encode the sound up to this time; the packets that are ready."""
         from av import AudioFrame
 
         end = min(ceil(seconds * self._rate), self._waveform.shape[1])
-        if end <= self._at:
+        if end <= self._position:
             return []
-        samples = self._waveform[:, self._at : end].float().cpu().contiguous().numpy()
+        samples = self._waveform[:, self._position : end].float().cpu().contiguous().numpy()
         frame = AudioFrame.from_ndarray(samples, format="fltp", layout=self._layout)
-        frame.sample_rate, frame.pts, frame.time_base = self._rate, self._at, Fraction(1, self._rate)
-        self._at = end
+        frame.sample_rate, frame.pts, frame.time_base = self._rate, self._position, Fraction(1, self._rate)
+        self._position = end
         return list(self._stream.encode(frame))
 
-    def rest(self) -> list[Any]:
-        """The packets that the encoder still held."""
+    def flush(self) -> list[Any]:
+        """The packets that the encoder still holds."""
         return list(self._stream.encode(None))
 
 
 def _save_webp(video: Video, file: Path | IO[bytes], quality: int) -> None:
-    # FFmpeg could write it too, but without key frames: what changes slowly then leaves traces in a lossy file.
-    film = _Film(_pixels(video.pictures), video.count)
-    film.save(
+    # FFmpeg writes WebP too, but without key frames: slow changes then leave traces in a lossy file.
+    animation = _LazyAnimation(_pixels(video.pictures), video.count)
+    animation.save(
         file,
         "WEBP",
         save_all=True,
@@ -230,29 +230,29 @@ def _save_webp(video: Video, file: Path | IO[bytes], quality: int) -> None:
     )
 
 
-class _Film(Image.Image):
-    """An animation as Pillow saves one, which has its next picture made when it is asked for it."""
+class _LazyAnimation(Image.Image):
+    """An animated image that makes each picture only when Pillow's writer seeks to it."""
 
     def __init__(self, pictures: Iterator[NDArray[np.uint8]], count: int) -> None:
         first = next(pictures)
         super().__init__()
         self.n_frames = count
-        self._left, self._at = chain([first], pictures), -1
+        self._remaining, self._index = chain([first], pictures), -1
         self.seek(0)
-        self._mode, self._size = self._shown.mode, self._shown.size
+        self._mode, self._size = self._current.mode, self._current.size
 
     def seek(self, frame: int) -> None:
-        """Show the next picture; any other stays where it is, as Pillow rewinds when it is done."""
-        if frame == self._at + 1:
-            self._at, self._shown = frame, Image.fromarray(next(self._left))
-            self.im = self._shown.im
+        """Go to the next picture. Every other call is ignored: Pillow rewinds when it is done."""
+        if frame == self._index + 1:
+            self._index, self._current = frame, Image.fromarray(next(self._remaining))
+            self.im = self._current.im
 
     def tell(self) -> int:
         return 0
 
 
 def _exif(metadata: Mapping[str, str]) -> Image.Exif:
-    """Texts where ComfyUI keeps and looks for a workflow in a WebP: from the tag Model downwards."""
+    """Texts in the tags where ComfyUI keeps a workflow in a WebP: from the tag Model downwards."""
     exif = Image.Exif()
     for tag, (name, text) in zip(range(0x0110, 0, -1), metadata.items(), strict=False):
         exif[tag] = f"{name}:{text}"

@@ -43,7 +43,7 @@ def distill(name: str, **changes: Any) -> Prompt:
     }
 
 
-def told(run: Any) -> list[dict[str, Any]]:
+def monitor_events(run: Any) -> list[dict[str, Any]]:
     return [event["data"] for event in run.events if event["type"] == "tha4.distill"]
 
 
@@ -60,7 +60,7 @@ def test_the_example_workflow_distills_and_renders(small: ComfyUI) -> None:
     run = small.queue(prompt)
     assert run.error == ""
     assert run.previews > 0
-    events = told(run)
+    events = monitor_events(run)
     assert {event["stage"] for event in events} == {"teacher", "training"}
     assert (events[-1]["state"], events[-1]["step"], events[-1]["steps"]) == ("finished", STEPS, STEPS)
     assert any(str(event["preview"]).startswith("data:image/webp;base64,") for event in events)
@@ -76,13 +76,13 @@ def test_cancelled_it_goes_on_where_it_was(small: ComfyUI) -> None:
 
     stopped = small.queue(distill("twice"), cancel)
     assert stopped.interrupted
-    assert told(stopped)[-1]["state"] == "stopped"
-    reached = told(stopped)[-1]["step"]
+    assert monitor_events(stopped)[-1]["state"] == "stopped"
+    reached = monitor_events(stopped)[-1]["step"]
     assert 0 < reached < STEPS
     assert not student(small, "twice").exists()
     run = small.queue(distill("twice"))
     assert run.error == ""
-    first = next(event["step"] for event in told(run) if event["stage"] == "training")
+    first = next(event["step"] for event in monitor_events(run) if event["stage"] == "training")
     assert first > reached
     assert student(small, "twice").is_file()
     assert Image.open(saved(small, run, "4")[0]).size == (960, 420)
@@ -94,7 +94,7 @@ def test_a_finished_student_comes_back_at_once_and_is_never_overwritten(small: C
     before = student(small, "once").stat().st_mtime_ns
     again = distill("once") | {"1": node("THA4LoadCharacter", **PLACING | {"fit": "centered square"})}
     run = small.queue(again)  # another graph, the same picture
-    assert (run.error, told(run)) == ("", [])
+    assert (run.error, monitor_events(run)) == ("", [])
     assert 'The name "once" is taken' in small.queue(distill("once", seed=1)).error
     assert student(small, "once").stat().st_mtime_ns == before
     assert small.queue(distill("once", seed=1, when_it_exists="restart")).error == ""

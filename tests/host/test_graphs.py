@@ -135,7 +135,7 @@ def test_a_new_student_is_listed_without_a_restart(server: ComfyUI, base: Path, 
         ("character_model.yaml", "must name three files"),
     ],
 )
-def test_a_broken_student_is_told_in_the_error_panel(
+def test_a_broken_student_is_reported_in_the_error_panel(
     server: ComfyUI, base: Path, lambda_00: Path, file: str, says: str
 ) -> None:
     name = f"broken {file}"
@@ -146,7 +146,7 @@ def test_a_broken_student_is_told_in_the_error_panel(
     assert re.search(says, server.queue(prompt).error)
 
 
-def test_a_wrong_script_is_told_in_the_error_panel(server: ComfyUI) -> None:
+def test_a_wrong_script_is_reported_in_the_error_panel(server: ComfyUI) -> None:
     prompt = student_render(sequence("0 neutral\n1 fly", fps=4)) | {"4": node("PreviewImage", images=["3", 0])}
     assert "Line 2" in server.queue(prompt).error
 

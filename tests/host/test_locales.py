@@ -58,8 +58,8 @@ def test_settings_are_translated(language: str) -> None:
     assert {key.removeprefix("THA4_") for key in translation(language, "settings")} == ids
 
 
-def said() -> set[str]:
-    """What the widgets say: texts given to `text`, constants, names of states, parts of the character, findings."""
+def widget_texts() -> set[str]:
+    """The texts of the widgets: those given to `text`, constants, names of states, parts of the character, findings."""
     scripts = "\n".join(path.read_text(encoding="utf-8") for path in SCRIPTS.rglob("*.js"))
     found = set(re.findall(r'\btext\("([^"]+)"', scripts)) | set(re.findall(r'^const HOW = "([^"]+)"', scripts, re.M))
     found |= set(re.findall(r'button\("\w+", "[^"]+", "([^"]+)"', scripts))
@@ -70,9 +70,12 @@ def said() -> set[str]:
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_what_the_widgets_say_is_translated(language: str) -> None:
+def test_the_texts_of_the_widgets_are_translated(language: str) -> None:
     found = {text for text, translated in translation(language, "main")["tha4"].items() if translated.strip()}
-    assert {"missing": said() - found, "left over": found - said()} == {"missing": set(), "left over": set()}
+    assert {"missing": widget_texts() - found, "left over": found - widget_texts()} == {
+        "missing": set(),
+        "left over": set(),
+    }
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

@@ -112,11 +112,11 @@ def test_speech_is_heard_from_written_timings_and_from_an_input_file(server: Com
     assert len(motion(server, graph)) == 20
 
 
-def test_a_wrong_line_is_told(server: ComfyUI) -> None:
+def test_a_wrong_line_is_reported(server: ComfyUI) -> None:
     assert answer(server, {"1": sequence("0 neutral\n1 fly", 8.0)})["problem"].startswith("Line 2")
 
 
-def test_what_only_a_run_can_tell_comes_after_the_run(server: ComfyUI) -> None:
+def test_a_motion_that_needs_a_run_comes_after_the_run(server: ComfyUI) -> None:
     graph = {
         "1": node("THA4LipSync", **SPEECH, fps=10.0, timings="", audio=["2", 0]),
         "2": node("EmptyAudio", duration=1.0, sample_rate=16000, channels=1),
@@ -147,7 +147,7 @@ LISTENING = node("THA4LipSync", **SPEECH, fps=9.0, timings="", audio=["2", 0])
         ({"1": LISTENING, "2": node("LoadAudio", audio="../../etc/passwd")}, "There is no sound"),
     ],
 )
-def test_what_is_wrong_with_a_node_is_told(server: ComfyUI, graph: dict[str, Any], says: str) -> None:
+def test_a_problem_of_a_node_is_reported(server: ComfyUI, graph: dict[str, Any], says: str) -> None:
     assert says in answer(server, graph)["problem"]
 
 
@@ -162,7 +162,7 @@ def test_what_is_wrong_with_a_node_is_told(server: ComfyUI, graph: dict[str, Any
         {"1": LISTENING, "2": node("LoadAudio")},
     ],
 )
-def test_what_is_no_graph_is_refused(server: ComfyUI, graph: dict[str, Any]) -> None:
+def test_an_invalid_graph_is_refused(server: ComfyUI, graph: dict[str, Any]) -> None:
     assert refusal(post(server, "poses", {"graph": graph, "node": "1"}))[0] == 400
 
 
@@ -252,7 +252,7 @@ def test_other_sites_are_refused(server: ComfyUI, path: str) -> None:
     assert post(server, path, DEMO, **{"Sec-Fetch-Site": "cross-site"})[0] == 403
 
 
-def test_whatever_comes_the_answer_is_no_fault_of_the_server(server: ComfyUI) -> None:
+def test_no_hostile_request_causes_a_server_error(server: ComfyUI) -> None:
     chance = random.Random(7)
     odd: list[Any] = [
         *(None, True, -1, 0, 1e308, float("nan"), 2**70, "", "demo", "../x", "\x00", "a" * 5000),

@@ -160,7 +160,7 @@ def test_the_library(server: ComfyUI) -> None:
         ({"client": ""}, 400, "client"),
     ],
 )
-def test_what_is_wrong_with_a_request_is_told(server: ComfyUI, changes: Body, status: int, says: str) -> None:
+def test_a_wrong_field_is_reported(server: ComfyUI, changes: Body, status: int, says: str) -> None:
     found, kind, body = post(server, GOOD | changes)[0]
     assert (found, kind) == (status, "application/json")
     assert says in json.loads(body)["error"]
@@ -180,7 +180,7 @@ def test_what_is_wrong_with_a_request_is_told(server: ComfyUI, changes: Body, st
         (b" " * 20_000, 413),
     ],
 )
-def test_a_body_that_is_none_is_refused(server: ComfyUI, body: bytes, status: int) -> None:
+def test_an_invalid_body_is_refused(server: ComfyUI, body: bytes, status: int) -> None:
     found, kind, answer = post(server, body)[0]
     assert (found, kind) == (status, "application/json")
     assert json.loads(answer)["error"]

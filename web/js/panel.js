@@ -12,27 +12,27 @@ app.registerExtension({
 
 /**
  * Put `panel`'s element below a node's inputs. `panel` has `element`, `start()`, called when the node has come into a
- * graph, and `stop()`, called when it has left it. `least` is the panel's least width and height, `size` the width and
- * height that a new node gives it.
+ * graph, and `stop()`, called when it has left it. `minSize` is the panel's minimum width and height, `size`
+ * the width and height on a new node.
  */
-export function addPanel(node, name, panel, least, size) {
+export function addPanel(node, name, panel, minSize, size) {
   const widget = node.addDOMWidget(name, name.toUpperCase(), panel.element, {
     serialize: false,
     hideOnZoom: false,
-    getMinHeight: () => least[1],
+    getMinHeight: () => minSize[1],
   });
   widget.serialize = false;
   chain(node, "onAdded", () => panel.start());
   chain(node, "onRemoved", () => panel.stop());
   const inputs = node.size[1];
-  node.setSize([Math.max(node.size[0], size[0]), Math.max(inputs, node.computeSize()[1] - least[1] + size[1])]);
+  node.setSize([Math.max(node.size[0], size[0]), Math.max(inputs, node.computeSize()[1] - minSize[1] + size[1])]);
   // Workflows from before the panel have smaller nodes.
   chain(node, "onConfigure", () => {
-    node.setSize([Math.max(node.size[0], least[0]), Math.max(node.size[1], node.computeSize()[1])]);
+    node.setSize([Math.max(node.size[0], minSize[0]), Math.max(node.size[1], node.computeSize()[1])]);
   });
 }
 
-/** Have a node's method do something more. */
+/** Call `then` after a node's method. */
 export function chain(node, name, then) {
   const before = node[name];
   node[name] = function (...given) {

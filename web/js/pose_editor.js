@@ -1,11 +1,12 @@
 // Puts the pose editor on every Pose Vector.
 import { app } from "../../../scripts/app.js";
 import { PoseEditor } from "./editor/editor.js";
+import { chain } from "./panel.js";
 
 const NODE = "THA4PoseVector";
 const WIDGET = "tha4_editor";
 const SIZE = [420, 660];
-const LEAST = [340, 480];
+const MIN_SIZE = [340, 480];
 
 app.registerExtension({
   name: "THA4.PoseEditor",
@@ -24,29 +25,29 @@ app.registerExtension({
 
 const STYLE = new URL("./editor/editor.css", import.meta.url).href;
 
-/** The editor above the inputs, alive while the node is in a graph. */
+/** Add the editor above the inputs; it works while the node is in a graph. */
 function attach(node) {
   const editor = new PoseEditor(node);
   const widget = node.addDOMWidget(WIDGET, "THA4_POSE_EDITOR", editor.element, {
     serialize: false,
     hideOnZoom: false,
-    getMinHeight: () => LEAST[1],
+    getMinHeight: () => MIN_SIZE[1],
   });
   widget.serialize = false;
   node.widgets.splice(node.widgets.indexOf(widget), 1);
   node.widgets.unshift(widget);
   chain(node, "onAdded", () => editor.start());
   chain(node, "onRemoved", () => editor.stop());
-  // A widget that is not saved leaves a hole where it stands: what is saved are the 45 numbers, in their order.
+  // A widget that is not saved leaves a gap in the saved values: save exactly the 45 numbers, in their order.
   chain(node, "onSerialize", (info) => {
     info.widgets_values = node.widgets.filter((one) => one.serialize !== false).map((one) => one.value);
   });
   // Workflows from before the editor have narrow nodes.
-  chain(node, "onConfigure", () => node.setSize([Math.max(node.size[0], LEAST[0]), node.size[1]]));
+  chain(node, "onConfigure", () => node.setSize([Math.max(node.size[0], MIN_SIZE[0]), node.size[1]]));
   return editor;
 }
 
-/** Fold the 45 inputs away as advanced ones are, all but those that a link drives. */
+/** Hide the 45 inputs as advanced ones, except those that a link drives. */
 function fold(node, numbers) {
   const isDriven = (widget) => node.inputs?.some((input) => input.widget?.name === widget.name && input.link != null);
   const apply = () => {
@@ -69,7 +70,7 @@ function fold(node, numbers) {
   };
 }
 
-/** The classic canvas leaves room for what is advanced and folded away, but not for what is hidden. */
+/** The classic canvas keeps space for folded advanced widgets, but none for hidden ones. */
 function hideWhereFolded(node, widget) {
   let hidden = widget.hidden;
   Object.defineProperty(widget, "hidden", {
@@ -78,13 +79,4 @@ function hideWhereFolded(node, widget) {
     configurable: true,
     enumerable: true,
   });
-}
-
-function chain(node, name, then) {
-  const before = node[name];
-  node[name] = function (...given) {
-    const result = before?.apply(this, given);
-    then(...given);
-    return result;
-  };
 }

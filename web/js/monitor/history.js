@@ -1,4 +1,4 @@
-// What trainings have told so far, by node: it outlives the node's element, which the page makes anew now and then.
+// The events of trainings so far, by node. They outlive the node's element, which the page rebuilds now and then.
 
 const EVENT = "tha4.distill";
 const TRAINING = "training";
@@ -8,7 +8,7 @@ const MOST_POINTS = 2000;
 const runs = new Map();
 const listeners = new Set();
 
-/** Hear what the server tells. */
+/** Record the server's events. */
 export function listen(api) {
   api.addEventListener(EVENT, ({ detail }) => {
     if (!detail?.node) return;
@@ -17,7 +17,7 @@ export function listen(api) {
   });
 }
 
-/** Have `listener` called after every event, until the function that is returned is called. */
+/** Call `listener` after every event; returns the function that ends it. */
 export function onEvent(listener) {
   listeners.add(listener);
   return () => listeners.delete(listener);
@@ -37,14 +37,14 @@ function record(id, event) {
   if (event.step < run.last?.step) run.preview = null; // another training
   if (typeof event.preview === "string" && event.preview.startsWith("data:image/")) run.preview = event.preview;
   run.last = event;
-  // While the teacher shows its frames, steps are these.
+  // While the teacher renders its frames, the steps count these frames.
   if ((event.stage ?? TRAINING) !== TRAINING) return;
   run.steps = event.steps;
   run.losses = continued(run.losses, event.loss, event.step);
   run.psnrs = continued(run.psnrs, event.psnr, event.step);
 }
 
-/** The points with a new one. A training that starts anew, or from a checkpoint, writes what comes after it again. */
+/** The points with a new one. Those after it are dropped: the training began again, or from a checkpoint. */
 function continued(points, measured, now) {
   const point = measured && { ...measured, step: measured.step ?? now };
   const kept = points.filter(({ step }) => step <= now && step !== point?.step);

@@ -1,4 +1,4 @@
-// The monitor of one Distill Student: how its training goes, while it goes.
+// The monitor of one Distill Student: the progress of its training.
 import { h } from "../editor/dom.js";
 import { leaveWheel } from "../panel.js";
 import { text } from "../text.js";
@@ -39,10 +39,10 @@ export class Monitor {
 
   start() {
     if (this.leave) return;
-    this.leave = onEvent(() => this.#later());
-    this.sized = new ResizeObserver(() => this.#later());
+    this.leave = onEvent(() => this.#scheduleDraw());
+    this.sized = new ResizeObserver(() => this.#scheduleDraw());
     this.sized.observe(this.element);
-    this.#later();
+    this.#scheduleDraw();
   }
 
   stop() {
@@ -53,8 +53,8 @@ export class Monitor {
     this.drawing = null;
   }
 
-  /** Events may come faster than a screen shows them. */
-  #later() {
+  /** Draw once for each screen refresh: events may come faster. */
+  #scheduleDraw() {
     this.drawing ??= requestAnimationFrame(() => {
       this.drawing = null;
       if (this.leave) this.#show(runOf(this.node));

@@ -18,8 +18,9 @@ from ..arithmetic import CombinePoses, EditPoses, Expression
 from ..idle import IdleMotion
 from ..lip_sync import LipSync
 from ..pose import PoseVector
-from ..pose_files import LoadPoses, TrackedFace
+from ..pose_files import LoadPoses
 from ..sequence import PoseSequence, known_expressions
+from ..tracked_face import TrackedFace
 from .preview_queue import Job
 from .request import Refused, text
 from .run_results import MOST_FRAMES, recall

@@ -11,15 +11,15 @@ from comfy_api.latest import io
 
 from ...tha4_core.errors import MotionError, THA4Error
 from ...tha4_core.motion import reading, script
-from ...tha4_core.motion.speech import phonemes
+from ...tha4_core.motion.speech import timings
 from ...tha4_core.pose import NAMES, Poses
-from .. import host, types
+from .. import host, sequence, types
 from ..arithmetic import CombinePoses, EditPoses, Expression
 from ..idle import IdleMotion
 from ..lip_sync import LipSync
 from ..pose import PoseVector
 from ..pose_files import LoadPoses
-from ..sequence import PoseSequence, known_expressions
+from ..sequence import PoseSequence
 from ..tracked_face import TrackedFace
 from .preview_queue import Job
 from .request import Refused, text
@@ -81,11 +81,12 @@ def _answer(graph: Graph, node: str, tick: Callable[[], None]) -> bytes:
 
 
 def numbers(poses: Poses) -> bytes:
-    """A motion as JSON: frames per second, frames, and the curves of what moves, in thousandths."""
+    """A motion as JSON: frames per second, frames, the curves of what moves, in thousandths, and notes."""
     values = (poses.values * _THOUSANDTHS).round().int()
     moving = values.any(dim=0).tolist()
     curves = {name: values[:, i].tolist() for i, name in enumerate(NAMES) if moving[i]}
-    return json.dumps({"fps": poses.fps, "frames": len(poses), "curves": curves}, separators=(",", ":")).encode()
+    told = {"fps": poses.fps, "frames": len(poses), "curves": curves, "notes": poses.notes}
+    return json.dumps(told, separators=(",", ":")).encode()
 
 
 def evaluate(graph: Graph, node: str, tick: Callable[[], None], above: tuple[str, ...] = ()) -> Poses:
@@ -110,6 +111,8 @@ def evaluate(graph: Graph, node: str, tick: Callable[[], None], above: tuple[str
             )
         elif not declared.optional:
             raise MotionError(f"{declared.id} is not connected.")
+    if maker is PoseSequence:
+        return _sequence(**inputs)
     _refuse_long(_frames(maker, inputs))
     poses: Poses = maker.execute(**inputs).result[0]
     _refuse_long(len(poses))
@@ -173,12 +176,16 @@ def _value(declared: io.Input, value: object) -> Any:
     return value
 
 
+def _sequence(fps: float, length: float, **inputs: Any) -> Poses:
+    """What a Pose Sequence makes; its script, which may be long, is read once and then tells how long the motion is."""
+    motion = sequence.read(length=length, **inputs)
+    _refuse_long(motion.length * fps)
+    return script.sample(motion, fps, to_the_end=not length)
+
+
 def _frames(maker: type[io.ComfyNode], inputs: Mapping[str, Any]) -> float:
     """About how many frames a node is going to make: asked before it makes them."""
     before = inputs.get("poses")
-    if maker is PoseSequence:
-        options = {"poses": inputs.get("keys"), "known": known_expressions(), "length": inputs["length"] or None}
-        return script.parse(inputs["script"], loop=inputs["loop"], **options).length * inputs["fps"]
     if maker is CombinePoses:
         a, b = inputs["a"], inputs["b"]
         return len(a) + len(b) * a.fps / b.fps
@@ -197,7 +204,7 @@ def _speech_seconds(inputs: Mapping[str, Any]) -> float:
         return float(audio["waveform"].shape[-1] / audio["sample_rate"])
     if not inputs["timings"].strip():
         return 0.0
-    return max(sound.end for sound in phonemes.parse(inputs["timings"], "timings"))
+    return max(sound.end for sound in timings.parse(inputs["timings"], "timings", inputs.get("speaker", "")).phonemes)
 
 
 def _refuse_long(frames: float) -> None:

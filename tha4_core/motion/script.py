@@ -241,9 +241,9 @@ def _act(writer: _Writer, time: float, items: list[Item]) -> None:
 
 def _wanted(item: Item, writer: _Writer) -> tuple[Mapping[int, float], str]:
     """The parameters that an item sets, and to what; and the kind of expression that it is, empty where it is none."""
+    if item.name.split()[0].lower() == "key":
+        return _key_pose(item.name.split()[1:], item, writer.poses), ""
     words = expressions.normal_name(item.name).split()
-    if words[:1] == ["key"]:
-        return _key_pose(words, item, writer.poses), ""
     called = " ".join(words)
     for name in (called, " ".join(word for word in words if word not in _FILLERS)):
         if name in writer.known:
@@ -278,7 +278,7 @@ def _parameter(name: str, item: Item) -> dict[int, float]:
 def _key_pose(words: list[str], item: Item, poses: Poses | None) -> dict[int, float]:
     if poses is None:
         raise MotionError("a key needs poses: connect the poses that it is one of.")
-    number = words[1] if len(words) == 2 else ""
+    number = words[0] if len(words) == 1 else ""
     if not (number.isdecimal() and len(number) < 9 and 1 <= int(number) <= len(poses)):
         raise MotionError(f"key must have a number from 1 to {len(poses)}, not {reading.shorten(number)}.")
     strength = _strength(item)

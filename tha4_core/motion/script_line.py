@@ -20,7 +20,9 @@ _UNITS = {"ms": 0.001, "s": 1.0, "sec": 1.0, "secs": 1.0, "second": 1.0, "second
 _UNIT = "|".join(sorted(_UNITS, key=len, reverse=True))
 _CLOCK = rf"(?:(?:(\d{{1,3}}):)?(\d{{1,5}}):)?(\d+[.,]?\d*|[.,]\d+)(e[-+]?\d{{1,3}})?\s*({_UNIT})?"
 _SECONDS = re.compile(_CLOCK, re.IGNORECASE)
-_TIME = re.compile(rf"(?:at\s+|t\s*=\s*)?(?P<plus>\+\s*)?(?P<clock>{_CLOCK})(?=[\s:,;、]|$)[\s:,;、]*", re.IGNORECASE)
+_TIME = re.compile(
+    rf"(?:at\s+|t\s*=\s*)?(?P<plus>\+\s*)?(?P<clock>{_CLOCK})(?=[\s,;、]|:(?!\d)|$)[\s:,;、]*", re.IGNORECASE
+)
 _QUOTED_OR_COMMENT = re.compile(r'("[^"]*"|“[^”]*”|「[^」]*」)|#.*')
 # How else people write a number, a strength, several things in a line, and how often something comes.
 _PLAINER = (
@@ -75,7 +77,7 @@ def seconds(text: str, what: str) -> float:
         result = float(number.replace(",", ".") + (exponent or "")) * _UNITS[(unit or "s").lower()]
         result += 3600 * int(hours or 0) + 60 * int(minutes or 0)
     if not 0 <= result <= MAX_SECONDS:
-        raise MotionError(f"{what} must be seconds, from 0 to a day, not {reading.shorten(text)}. {FORM}")
+        raise MotionError(f"{what} must be seconds, 0 or more and at most a day, not {reading.shorten(text)}. {FORM}")
     return result
 
 

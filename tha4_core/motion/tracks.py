@@ -132,7 +132,7 @@ def _go(keys: list[Key], move: Move, seconds: float, until: float) -> None:
 
 def _jump(keys: list[Key], move: Move) -> None:
     last = keys[-1]
-    if last.time == move.start > 0:
+    if last.time == move.start > 0 and last.easing != _JUMP:
         # What arrives at this very moment arrives just before it, so that at this moment the jump is done.
         keys[-1] = replace(last, time=math.nextafter(last.time, 0.0))
     _put(keys, Key(move.start, move.value, _JUMP if move.start > 0 else move.easing))

@@ -39,12 +39,11 @@ _BREAK = "\0"
 _BEAT = "\1"
 _SILENCES = frozenset({"", "sil", "sp", "spn", "pau", "pause", "cl", "q", "br", "_", "#", "-", ".", "silb", "sile"})
 # Marks of stress, tone and length, and those that make a letter another shade of the same sound.
-_MARKS = re.compile(r"[ˈˌː:'’´ʰʲʷˠˤ˞~～^`]")
+_MARKS = re.compile(r"[ˈˌː'’´ʰʲʷˠˤ˞~～^`]|(?<!\d):|:(?!\d)")
 _STRESS = re.compile(r"(?<=[a-z\u0250-\u02ff])[0-9]")
 # The letters of SAMPA that are no letters elsewhere.
 _SAMPA = str.maketrans({"@": "ə", "{": "æ", "}": "u", "&": "ɒ"})
 _SAMPA_DIGITS = str.maketrans({"2": "ø", "3": "ɜ", "6": "ɐ", "9": "œ", "1": "ɪ", "7": "o", "8": "o"})
-_LONGEST_SYMBOL = 4
 # Signs that are spoken as words, of which a reader may not know which; all other punctuation is a pause.
 _SPOKEN_SIGNS = frozenset("%@#&*§†‡")
 
@@ -98,7 +97,7 @@ def spell(text: str, phones: bool = False) -> tuple[list[Mouth], str]:
     plain = text.strip().lower()
     if _MARKS.sub("", _STRESS.sub("", plain)) in _SILENCES:
         return [CLOSED], ""
-    if phones or len(plain) < _LONGEST_SYMBOL:
+    if phones or re.fullmatch(r"[a-z@{}]{1,3}", plain):
         plain = plain.translate(_SAMPA)
     plain = unicodedata.normalize("NFKC", _MARKS.sub("", _STRESS.sub("", plain)).replace("〜", "ー"))
     plain = plain.translate(_SAMPA_DIGITS) if phones else numerals.read_aloud(plain)

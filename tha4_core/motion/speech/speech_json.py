@@ -117,8 +117,9 @@ def _whisper(data: Json, name: str) -> tuple[list[Span], list[str]]:
     """Words where they have times, else whole segments, shared out evenly among their sounds."""
     spans: list[Span] = []
     untimed: list[str] = []
-    together = not any(isinstance(s, dict) and s.get("words") for s in data.get("segments") or [])
-    if together and data.get("words"):
+    segments = data.get("segments")
+    in_segments = isinstance(segments, list) and any(isinstance(s, dict) and s.get("words") for s in segments)
+    if data.get("words") and not in_segments:  # OpenAI's service lists the words beside the segments
         data = {"segments": [{"words": data["words"]}]}
     for segment, where in _objects(data, "segments", name):
         speaker = segment.get("speaker") if isinstance(segment.get("speaker"), str) else ""

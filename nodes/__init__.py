@@ -12,10 +12,11 @@ from .idle import IdleMotion
 from .lip_sync import LipSync
 from .page import routes
 from .pose import PoseVector
-from .pose_files import LoadPoses, PlotPoses, SavePoses, TrackedFace
+from .pose_files import LoadPoses, PlotPoses, SavePoses
 from .sequence import PoseSequence
 from .student import LoadStudent, StudentRender
 from .teacher import LoadTeacher, TeacherRender
+from .tracked_face import TrackedFace
 from .video import RenderVideo, SaveVideo
 
 NODES: list[type[io.ComfyNode]] = [

@@ -11,10 +11,11 @@ from . import types
 from .sequence import motion_outputs, motion_result
 
 _AMOUNTS = {
-    "blink": "How often the eyes blink; 1: every 1.8 to 5.5 seconds or so, now and then twice.",
+    "blink": "How often the eyes blink; 1: 12 to 20 times a minute, now and then twice. Every blink is seen shut "
+    "from 12 fps on.",
     "breathing": "How deep the breath is.",
     "gaze": "How far the gaze wanders.",
-    "sway": "How far head, neck and body sway.",
+    "sway": "How far head, neck and body sway; now and then they rest.",
     "expression": "How strong the small changes of brows, lids and mouth are.",
 }
 

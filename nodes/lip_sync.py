@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from comfy_api.latest import io
 
 from ..tha4_core.errors import MotionError
 from ..tha4_core.motion import arithmetic
-from ..tha4_core.motion.speech import lip_sync, phonemes
+from ..tha4_core.motion.speech import lip_sync, timings
 from ..tha4_core.motion.speech.lip_sync import LipSyncSettings
 from ..tha4_core.pose import Poses
 from . import types
@@ -35,7 +36,8 @@ class LipSync(io.ComfyNode):
             display_name="Lip Sync",
             category=types.CATEGORY,
             description="Poses that speak a sound: from the audio itself, offline and without any download, or from "
-            "the times of its sounds. Frame k is at exactly k / fps seconds, however long the sound is.",
+            "the times of its sounds. Frame k is at exactly k / fps seconds, however long the sound is. The node shows "
+            "what of the timings is not spoken.",
             inputs=[
                 io.Float.Input(
                     "fps", default=24.0, min=1.0, max=240.0, step=1.0, tooltip="Rate, where no poses are connected."
@@ -48,8 +50,16 @@ class LipSync(io.ComfyNode):
                     "timings",
                     default="",
                     multiline=True,
-                    tooltip="Instead of the audio: lines of TIME SYMBOL (0.35 a), or the content of a LAB, SRT or "
-                    "TextGrid file. Empty: the audio is listened to.",
+                    tooltip="Instead of the audio: lines of TIME SYMBOL (0.35 a), or the content of a file: LAB, "
+                    "TextGrid, SRT, VTT, or what Audacity, Rhubarb, VOICEVOX or Whisper writes. Empty: the audio is "
+                    "listened to.",
+                ),
+                io.String.Input(
+                    "speaker",
+                    default="",
+                    optional=True,
+                    tooltip="Whose timings, where several speak: the name of a speaker or of a TextGrid's tier, or a "
+                    "part of it. Empty: the first tier of sounds, or all speakers.",
                 ),
                 io.Audio.Input("audio", optional=True, tooltip="The speech. With timings it only gives the length."),
                 types.Poses.Input("poses", optional=True, tooltip="A motion that the speech is added to."),
@@ -62,18 +72,20 @@ class LipSync(io.ComfyNode):
         cls,
         fps: float,
         timings: str,
+        speaker: str = "",
         audio: dict[str, Any] | None = None,
         poses: Poses | None = None,
         **settings: float,
     ) -> io.NodeOutput:
-        spoken = _speech(timings, audio, poses.fps if poses else fps, LipSyncSettings(**settings))
-        return motion_result(arithmetic.add(poses, spoken) if poses else spoken)
+        spoken = _speech(timings, speaker, audio, poses.fps if poses else fps, LipSyncSettings(**settings))
+        return motion_result(replace(arithmetic.add(poses, spoken), notes=spoken.notes) if poses else spoken)
 
 
-def _speech(timings: str, audio: dict[str, Any] | None, fps: float, settings: LipSyncSettings) -> Poses:
-    if timings.strip():
+def _speech(text: str, speaker: str, audio: dict[str, Any] | None, fps: float, settings: LipSyncSettings) -> Poses:
+    if text.strip():
+        found = timings.parse(text, "timings", speaker)
         seconds = audio["waveform"].shape[-1] / audio["sample_rate"] if audio else None
-        return lip_sync.from_phonemes(phonemes.parse(timings, "timings"), fps, settings, seconds)
+        return replace(lip_sync.from_phonemes(found.phonemes, fps, settings, seconds), notes=found.notes)
     if audio is None:
         raise MotionError("Lip Sync has nothing to speak: connect audio, or write timings.")
     return lip_sync.from_audio(audio, fps, settings)

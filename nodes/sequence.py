@@ -5,8 +5,8 @@ from __future__ import annotations
 from comfy_api.latest import io
 
 from ..tha4_core.motion import expressions
-from ..tha4_core.motion.script import __doc__ as script_help
-from ..tha4_core.motion.script import render
+from ..tha4_core.motion import script as motion_script
+from ..tha4_core.motion.keyframes import Keyframes
 from ..tha4_core.pose import Poses
 from . import host, types
 from .page.run_results import remember
@@ -38,14 +38,15 @@ class PoseSequence(io.ComfyNode):
             node_id="THA4PoseSequence",
             display_name="Pose Sequence",
             category=types.CATEGORY,
-            description=script_help,
+            description=motion_script.__doc__,
             inputs=[
                 io.String.Input(
                     "script",
                     multiline=True,
                     default=DEFAULT_SCRIPT,
-                    tooltip="One line a key: TIME WHAT [STRENGTH] [EASING]. WHAT is an expression (smile, look left), "
-                    "neutral, blink, key N, or parameters such as head_y=0.5.",
+                    tooltip="One line a key: TIME WHAT [STRENGTH] [EASING] [in SECONDS]. WHAT begins at TIME and then "
+                    "stays: an expression (smile, look left), neutral, blink, nod, key N, or a parameter such as "
+                    "head_y=0.5.",
                 ),
                 io.Float.Input(
                     "fps", default=24.0, min=1.0, max=240.0, step=1.0, tooltip="Frames per second of the poses."
@@ -56,7 +57,7 @@ class PoseSequence(io.ComfyNode):
                     min=0.0,
                     max=86400.0,
                     step=0.1,
-                    tooltip="Seconds. 0: until the script's last key.",
+                    tooltip="Seconds. 0: until the script's last line is over.",
                 ),
                 io.Boolean.Input(
                     "loop", default=False, tooltip="The end goes over into the start without a seam, again and again."
@@ -76,8 +77,12 @@ class PoseSequence(io.ComfyNode):
 
     @classmethod
     def execute(cls, script: str, fps: float, length: float, loop: bool, keys: Poses | None = None) -> io.NodeOutput:
-        poses = render(script, fps, poses=keys, known=known_expressions(), length=length or None, loop=loop)
-        return motion_result(poses)
+        return motion_result(motion_script.sample(read(script, length, loop, keys), fps, to_the_end=not length))
+
+
+def read(script: str, length: float, loop: bool, keys: Poses | None = None) -> Keyframes:
+    """The motion of a Pose Sequence with these inputs."""
+    return motion_script.parse(script, poses=keys, known=known_expressions(), length=length or None, loop=loop)
 
 
 def known_expressions() -> expressions.Library:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -93,12 +93,14 @@ class Poses:
     """A sequence of poses: what the socket THA4_POSES carries.
 
     `values` is float32 `[N, 45]` with N >= 1, every number finite and in its range; `fps` is frames per second,
-    above 0.
+    above 0. `notes` say what a reader of a file left out or did not find in it, a sentence or two each; they are not
+    part of the motion, and what is made from it does not carry them on.
     Raises PoseError where that does not hold.
     """
 
     values: Tensor
     fps: float = 30.0
+    notes: tuple[str, ...] = field(default=(), compare=False)
 
     def __post_init__(self) -> None:
         if not self.fps > 0:

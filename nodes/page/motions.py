@@ -11,15 +11,16 @@ from comfy_api.latest import io
 
 from ...tha4_core.errors import MotionError, THA4Error
 from ...tha4_core.motion import reading, script
-from ...tha4_core.motion.speech import phonemes
+from ...tha4_core.motion.speech import timings
 from ...tha4_core.pose import NAMES, Poses
-from .. import host, types
+from .. import host, sequence, types
 from ..arithmetic import CombinePoses, EditPoses, Expression
 from ..idle import IdleMotion
 from ..lip_sync import LipSync
 from ..pose import PoseVector
-from ..pose_files import LoadPoses, TrackedFace
-from ..sequence import PoseSequence, known_expressions
+from ..pose_files import LoadPoses
+from ..sequence import PoseSequence
+from ..tracked_face import TrackedFace
 from .preview_queue import Job
 from .request import Refused, text
 from .run_results import MOST_FRAMES, recall
@@ -80,11 +81,12 @@ def _evaluate_to_json(graph: Graph, node: str, tick: Callable[[], None]) -> byte
 
 
 def to_json(poses: Poses) -> bytes:
-    """A motion as JSON: its fps, its number of frames, and the curves of the parameters that move, in thousandths."""
+    """A motion as JSON: fps, frames, the curves of the parameters that move, in thousandths, and notes."""
     values = (poses.values * _THOUSANDTHS).round().int()
     moving = values.any(dim=0).tolist()
     curves = {name: values[:, i].tolist() for i, name in enumerate(NAMES) if moving[i]}
-    return json.dumps({"fps": poses.fps, "frames": len(poses), "curves": curves}, separators=(",", ":")).encode()
+    content = {"fps": poses.fps, "frames": len(poses), "curves": curves, "notes": poses.notes}
+    return json.dumps(content, separators=(",", ":")).encode()
 
 
 def evaluate(graph: Graph, node: str, tick: Callable[[], None], parents: tuple[str, ...] = ()) -> Poses:
@@ -112,6 +114,8 @@ def evaluate(graph: Graph, node: str, tick: Callable[[], None], parents: tuple[s
             )
         elif not declared.optional:
             raise MotionError(f"{declared.id} is not connected.")
+    if node_class is PoseSequence:
+        return _sequence(**inputs)
     _refuse_long(_expected_frames(node_class, inputs))
     poses: Poses = node_class.execute(**inputs).result[0]
     _refuse_long(len(poses))
@@ -177,12 +181,16 @@ def _value(declared: io.Input, value: object) -> Any:
     return value
 
 
+def _sequence(fps: float, length: float, **inputs: Any) -> Poses:
+    """The poses of a Pose Sequence. Its script, which may be long, is read once; that also tells the length."""
+    motion = sequence.read(length=length, **inputs)
+    _refuse_long(motion.length * fps)
+    return script.sample(motion, fps, to_the_end=not length)
+
+
 def _expected_frames(node_class: type[io.ComfyNode], inputs: Mapping[str, Any]) -> float:
     """About how many frames a node will make."""
     before = inputs.get("poses")
-    if node_class is PoseSequence:
-        options = {"poses": inputs.get("keys"), "known": known_expressions(), "length": inputs["length"] or None}
-        return script.parse(inputs["script"], loop=inputs["loop"], **options).length * inputs["fps"]
     if node_class is CombinePoses:
         a, b = inputs["a"], inputs["b"]
         return len(a) + len(b) * a.fps / b.fps
@@ -201,7 +209,7 @@ def _speech_seconds(inputs: Mapping[str, Any]) -> float:
         return float(audio["waveform"].shape[-1] / audio["sample_rate"])
     if not inputs["timings"].strip():
         return 0.0
-    return max(sound.end for sound in phonemes.parse(inputs["timings"], "timings"))
+    return max(sound.end for sound in timings.parse(inputs["timings"], "timings", inputs.get("speaker", "")).phonemes)
 
 
 def _refuse_long(frames: float) -> None:

@@ -9,7 +9,7 @@ from playwright.sync_api import expect
 from tests.browser.comfy_page import ComfyPage
 from tests.browser.panels import PATIENCE, Panel, run
 
-NOD = "0 neutral\n1 head_y=1 head_x=-1\n"
+NOD = "0 head_y=1 head_x=-1 in 1\n"
 
 
 def add(
@@ -53,9 +53,30 @@ def test_the_curves_are_drawn_and_follow_the_script(comfy: ComfyPage) -> None:
 
 
 def test_a_wrong_line_is_told_where_one_looks(comfy: ComfyPage) -> None:
-    panel = add(comfy, script="0 neutral\n1 fly")
+    panel = add(comfy, script="0 neutral\n1 fly\n2 swim")
     expect(panel.find(".tha4-player-problem")).to_contain_text("Line 2", timeout=PATIENCE)
+    expect(panel.find(".tha4-player-problem")).to_contain_text("Line 3")
     comfy.set(panel.node, "script", NOD)
+    expect(panel.find(".tha4-player-problem")).to_be_hidden(timeout=PATIENCE)
+
+
+def test_the_last_right_motion_stays_while_the_script_is_wrong(comfy: ComfyPage) -> None:
+    panel = add(comfy, script=NOD, fps=10.0)
+    panel.wait("[data-frames='11']")
+    before = rest(panel)
+    comfy.set(panel.node, "script", NOD + "2 smi")
+    expect(panel.find(".tha4-player-problem")).to_contain_text("Line 2", timeout=PATIENCE)
+    panel.wait("[data-frames='11']")
+    assert np.array_equal(rest(panel), before)
+    comfy.drag(panel.find(".tha4-player-curves"), (0.5, 0.5), (0.999, 0.5))
+    expect(panel.find(".tha4-player-time")).to_contain_text("11 / 11")
+    assert np.abs(rest(panel).astype(int) - before).max() > 100
+
+
+def test_what_of_the_timings_is_not_spoken_is_shown(comfy: ComfyPage) -> None:
+    panel = add(comfy, "THA4LipSync", timings="00:00:00,000 --> 00:00:01,000\n[sighs] a", fps=10.0)
+    expect(panel.find(".tha4-player-problem")).to_have_text("Not spoken: [sighs].", timeout=PATIENCE)
+    comfy.set(panel.node, "timings", "0 a\n1 sil")
     expect(panel.find(".tha4-player-problem")).to_be_hidden(timeout=PATIENCE)
 
 

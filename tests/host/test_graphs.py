@@ -18,7 +18,7 @@ from tests.host.comfyui import PACK, ComfyUI, Prompt, api_form
 from tha4_core.pose import NAMES
 
 NO_HUB = {"repo_id": "", "file_name": "", "revision": "main"}
-NOD = "0 neutral\n0.5 head_y=0.8\n0.5 smile\n"
+NOD = "0 head_y=0.8 in 0.5\n0 smile in 0.5\n"
 
 
 def node(class_type: str, **inputs: Any) -> dict[str, Any]:
@@ -109,7 +109,7 @@ def test_interrupt_stops_at_once_and_comfyui_lives_on(server: ComfyUI) -> None:
             stopped.append(time.monotonic())
             server.post("/interrupt", {})
 
-    prompt = student_render(sequence("0 neutral\n9 head_y=1\n", fps=10)) | {"4": node("PreviewImage", images=["3", 0])}
+    prompt = student_render(sequence("0 head_y=1 in 9\n", fps=10)) | {"4": node("PreviewImage", images=["3", 0])}
     run = server.queue(prompt, interrupt)
     assert run.interrupted
     assert time.monotonic() - stopped[0] < 2  # 90 frames were asked for

@@ -30,7 +30,7 @@ HEAD_Y = NAMES.index("head_y")
 @pytest.fixture(scope="module")
 def turn(call: Call) -> Any:
     """The head turns from 0 to 1 within a second, at 10 frames a second."""
-    return call("THA4PoseSequence", script="0 neutral\n1 head_y=1 linear", fps=10.0, length=0.0, loop=False)[0]
+    return call("THA4PoseSequence", script="0 head_y=1 linear in 1", fps=10.0, length=0.0, loop=False)[0]
 
 
 def idle(call: Call, **changes: Any) -> Any:
@@ -52,6 +52,12 @@ def test_lip_sync_from_timings_and_from_nothing(call: Call) -> None:
     assert poses.values[15, VOWEL_A] > 0.5
     assert poses.values[5, VOWEL_A] < 0.05
     assert frames >= 20
+    timings = "00:00:00,000 --> 00:00:01,000\n[sighs] a"
+    assert call("THA4LipSync", fps=20.0, timings=timings, **SPEECH)[0].notes == ("Not spoken: [sighs].",)
+    onto = call("THA4LipSync", fps=20.0, timings=timings, poses=poses, **SPEECH)[0]
+    assert onto.notes == ("Not spoken: [sighs].",)
+    with pytest.raises(ValueError, match="no speaker 'Ann'"):
+        call("THA4LipSync", fps=20.0, timings=timings, speaker="Ann", **SPEECH)
     with pytest.raises(ValueError, match="connect audio, or write timings"):
         call("THA4LipSync", fps=20.0, timings=" ", **SPEECH)
 

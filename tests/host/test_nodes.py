@@ -157,7 +157,7 @@ def test_load_character_from_its_folder(call: Call, base: Path, lambda_00: Path)
 
 def test_pose_sequence_follows_its_script(call: Call, smile) -> None:
     inputs = {"fps": 10.0, "length": 0.0, "loop": False}
-    poses, fps, frames = call("THA4PoseSequence", script="0 neutral\n1 head_y=1 linear", **inputs)
+    poses, fps, frames = call("THA4PoseSequence", script="0 head_y=1 linear in 1", **inputs)
     assert (fps, frames, len(poses), poses.fps) == (10.0, 11, 11, 10.0)
     torch.testing.assert_close(poses.values[:, NAMES.index("head_y")], torch.linspace(0, 1, 11))
     poses = call("THA4PoseSequence", script="0 key 1", keys=smile, **inputs)[0]

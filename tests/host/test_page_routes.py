@@ -90,7 +90,7 @@ def test_the_motion_of_a_script_is_what_the_node_makes(server: ComfyUI) -> None:
 def test_nodes_before_a_node_are_executed_too(server: ComfyUI) -> None:
     graph = {
         "1": node("THA4IdleMotion", **IDLE, poses=["2", 0]),
-        "2": node("THA4PoseSequence", script="0 neutral\n1 key 1", fps=8.0, length=0.0, loop=False, keys=["7:3", 0]),
+        "2": node("THA4PoseSequence", script="0 key 1 in 1", fps=8.0, length=0.0, loop=False, keys=["7:3", 0]),
         "7:3": pose_vector(head_y=0.5),
     }
     found = motion(server, graph)
@@ -112,8 +112,22 @@ def test_speech_is_heard_from_written_timings_and_from_an_input_file(server: Com
     assert len(motion(server, graph)) == 20
 
 
-def test_a_wrong_line_is_reported(server: ComfyUI) -> None:
-    assert answer(server, {"1": sequence("0 neutral\n1 fly", 8.0)})["problem"].startswith("Line 2")
+def test_every_wrong_line_is_told(server: ComfyUI) -> None:
+    problem = answer(server, {"1": sequence("0 neutral\n1 fly\n2 smile\n3 swim", 8.0)})["problem"]
+    assert [line.split(",")[0] for line in problem.splitlines()] == ["Line 2", "Line 4"]
+
+
+def test_what_of_timings_is_not_spoken_is_told(server: ComfyUI) -> None:
+    timings = "1\n00:00:00,000 --> 00:00:01,000\nANN: [sighs] a\nBOB: 今\n"
+    told = answer(server, {"1": node("THA4LipSync", **SPEECH, fps=10.0, timings=timings)})["notes"]
+    assert told[0].startswith("2 speakers")
+    assert told[1:] == [
+        "Not spoken: [sighs].",
+        "今 cannot be spoken: write it in kana (Chinese: in pinyin).",
+    ]
+    graph = {"1": node("THA4LipSync", **SPEECH, fps=10.0, timings=timings, speaker="Ann")}
+    assert answer(server, graph)["notes"][0] == "Spoken: ANN. Left out: BOB."
+    assert answer(server, {"1": sequence(NOD, 24.0)})["notes"] == []
 
 
 def test_a_motion_that_needs_a_run_comes_after_the_run(server: ComfyUI) -> None:
@@ -139,7 +153,7 @@ LISTENING = node("THA4LipSync", **SPEECH, fps=9.0, timings="", audio=["2", 0])
         ({"1": node("THA4SavePoses")}, "known once the graph has run"),
         ({"1": node("THA4PoseSequence")}, "script is not connected"),
         ({"1": sequence(NOD, 1e9)}, "fps = 1e"),
-        ({"1": sequence("0 neutral\n80000 smile", 24.0)}, "1,920,000 frames"),
+        ({"1": sequence("0 smile\nhold 80000", 24.0)}, "1,920,000 frames"),
         ({"1": node("THA4IdleMotion", **(IDLE | {"seconds": 86400.0, "fps": 24.0}))}, "2,073,600 frames"),
         ({"1": node("THA4IdleMotion", **(IDLE | {"seed": 1.5e300}))}, "outside"),
         ({"1": node("THA4IdleMotion", **(IDLE | {"loop": 1}))}, "loop must be true or false"),

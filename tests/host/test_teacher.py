@@ -76,7 +76,7 @@ def test_missing_weights_say_where_they_belong_and_how_to_get_them(server: Comfy
 
 
 def test_three_poses_render_with_progress_previews_and_intermediates(server: ComfyUI, weights: Path) -> None:
-    prompt = teacher_render(sequence("0 neutral\n0.2 head_y=0.5", fps=10), debug=True)
+    prompt = teacher_render(sequence("0 head_y=0.5 in 0.2", fps=10), debug=True)
     run = server.queue(prompt | {"7": node("PreviewImage", images=["5", 2])})
     assert run.error == ""
     pictures = [Image.open(path) for path in saved(server, run, "6")]
@@ -117,7 +117,7 @@ def test_interrupt_stops_within_a_second(server: ComfyUI, weights: Path) -> None
             asked.append(time.monotonic())
             server.post("/interrupt", {})
 
-    run = server.queue(teacher_render(sequence("0 neutral\n2 head_y=-1 head_x=1", fps=20)), interrupt)
+    run = server.queue(teacher_render(sequence("0 head_y=-1 and head_x=1 in 2", fps=20)), interrupt)
     assert run.interrupted
     # A frame takes many seconds here; the margin is for a machine that does other things besides.
     assert time.monotonic() - asked[0] < 2

@@ -21,7 +21,7 @@ from tests.host.comfyui import ComfyUI, Prompt, Run, running
 from tests.host.pack import pack_module
 from tests.host.test_graphs import NO_HUB, node, sequence
 
-TURN = "0 neutral\n0.5 head_y=0.8\n"  # 3 frames at 4 a second
+TURN = "0 head_y=0.8 in 0.5\n"  # 3 frames at 4 a second
 SECONDS = 0.75
 ALPHA_FORMATS = ("webm", "mov", "webp")
 BACKGROUND = {"background": "none", "background_color": "#808080"}
@@ -175,7 +175,7 @@ def test_an_interrupt_stops_the_encoder_and_leaves_nothing(server: ComfyUI) -> N
         if event["type"] == "progress":
             server.post("/interrupt", {})
 
-    prompt = render_video("0 neutral\n9 head_y=1\n", fps=10) | {
+    prompt = render_video("0 head_y=1 in 9\n", fps=10) | {
         "4": node("THA4SaveVideo", video=["3", 0], filename_prefix="stopped/v", format="webm", quality=75)
     }
     assert server.queue(prompt, interrupt).interrupted
@@ -189,7 +189,7 @@ def test_an_interrupt_stops_the_encoder_and_leaves_nothing(server: ComfyUI) -> N
 def video(call: Call) -> Any:
     """Five frames a second of a student, over a green background, with a second of sound."""
     student = call("THA4LoadStudent", student="lambda_00", **NO_HUB)[0]
-    poses = call("THA4PoseSequence", script="0 neutral\n0.8 head_y=1", fps=5.0, length=0.0, loop=False)[0]
+    poses = call("THA4PoseSequence", script="0 head_y=1 in 0.8", fps=5.0, length=0.0, loop=False)[0]
     audio = {"waveform": torch.linspace(-0.5, 0.5, 8000).expand(1, 2, -1), "sample_rate": 8000}
     inputs = {"background": "color", "background_color": "#00ff00", "audio": audio, "size": 256}
     return call("THA4RenderVideo", student=student, poses=poses, **inputs)[0]
@@ -254,7 +254,7 @@ def frames_alive(call: Call, monkeypatch: pytest.MonkeyPatch) -> tuple[list[int]
 def test_frames_are_freed_as_they_are_encoded(call: Call, frames_alive: Any, tmp_path: Path, name: str) -> None:
     counts, render = frames_alive
     core, rendering, video = (pack_module(n) for n in ("tha4_core.video", "nodes.render", "nodes.video"))
-    poses = call("THA4PoseSequence", script="0 neutral\n2 head_y=1", fps=20.0, length=0.0, loop=False)[0]
+    poses = call("THA4PoseSequence", script="0 head_y=1 in 2", fps=20.0, length=0.0, loop=False)[0]
     source = rendering.FrameSource(64, lambda: 1, render)
     job = rendering.RenderJob.from_inputs(source, poses, "none", "#000000", None)
     content = video.LazyVideo(job, None).to_video(name != "mp4", {})

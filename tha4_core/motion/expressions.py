@@ -5,17 +5,19 @@ They are data: `expressions.json` beside this module, and any JSON files of the 
     {"format": "tha4-expressions", "version": 1, "expressions": [
       {"name": "smile", "kind": "emotion", "clears": ["brows", "eyes", "mouth"],
        "values": {"mouth_raised_corner": 1.0, "eyebrow_happy": 0.6},
-       "labels": {"en": "Smile", "ja": "微笑み"}}]}
+       "labels": {"en": "Smile", "ja": "微笑み"}, "aliases": ["smiling"]}]}
 
 An expression speaks for the parameters in `values` and, with 0, for all the others of the groups it `clears`, so that
 `sad` after `smile` takes the smile away. It leaves every other parameter alone. Left and right are the character's.
+Its labels and its aliases are other names of it.
 """
 
 from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Mapping
+import unicodedata
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -38,7 +40,7 @@ _MAX_FILES = 200
 _MAX_NAME = 60
 # Words of any language that start with a letter, so that a line of a script can hold the name.
 _NAME = re.compile(r"[^\W\d_]\w*(?:[ _-][^\W\d_]\w*)*")
-RESERVED = ("in", "key", "hold", "blink")
+RESERVED = ("in", "key", "hold", "wait", "say", "blink", "nod", "shake")
 """Words that mean something else in a script (as the easings do): no name may have them."""
 
 
@@ -46,13 +48,15 @@ RESERVED = ("in", "key", "hold", "blink")
 class Expression:
     """A partial pose: parameter index → value, for the parameters it speaks for.
 
-    `labels` are its names for people by language (en, ja, zh, ko), `kind` one of KINDS.
+    `labels` are its names for people by language (en, ja, zh, ko), `aliases` what else it may be called, `kind` one of
+    KINDS.
     """
 
     name: str
     kind: str
     values: Mapping[int, float]
     labels: Mapping[str, str]
+    aliases: tuple[str, ...] = ()
 
 
 Library = Mapping[str, Expression]
@@ -100,7 +104,8 @@ def _expression(entry: Any, where: str) -> Expression:
     kind = entry.get("kind", "emotion")
     if kind not in KINDS:
         raise MotionError(f"{where}: kind must be one of {', '.join(KINDS)}, not {reading.shorten(kind)}.")
-    return Expression(name, kind, MappingProxyType(_values(entry, where)), MappingProxyType(_labels(entry, where)))
+    values, labels = MappingProxyType(_values(entry, where)), MappingProxyType(_labels(entry, where))
+    return Expression(name, kind, values, labels, _aliases(entry, where))
 
 
 def _name(name: Any, where: str) -> str:
@@ -145,26 +150,48 @@ def _labels(entry: Mapping[str, Any], where: str) -> dict[str, str]:
     return dict(labels)
 
 
+def _aliases(entry: Mapping[str, Any], where: str) -> tuple[str, ...]:
+    aliases = entry.get("aliases", [])
+    if not isinstance(aliases, list) or any(not isinstance(a, str) or len(a) > _MAX_NAME for a in aliases):
+        raise MotionError(f"{where}: aliases must be a list of short texts.")
+    return tuple(aliases)
+
+
 def normal_name(name: str) -> str:
-    """A name as it is looked up: lower case, single spaces, `_` and `-` like spaces."""
-    return " ".join(re.sub(r"[_\-\s]+", " ", name).lower().split())
+    """A name as it is looked up: lower case, single spaces, `_` and `-` like spaces, full-width letters as others."""
+    return " ".join(re.sub(r"[_\-\s]+", " ", unicodedata.normalize("NFKC", name)).lower().split())
+
+
+def by_name(known: Library) -> dict[str, Expression]:
+    """The expressions by all their names, as `normal_name` has them; a name goes before a label or an alias."""
+    found = dict(known)
+    for expression in known.values():
+        for label in expression.labels.values():
+            found.setdefault(normal_name(label), expression)
+    for expression in known.values():
+        for alias in expression.aliases:
+            found.setdefault(normal_name(alias), expression)
+    return found
 
 
 def find(name: str, known: Library | None = None) -> Expression:
-    """The expression of a name, or of one of its labels in any language.
+    """The expression of a name, of one of its labels in any language, or of an alias.
 
     Raises MotionError, with the nearest names, where there is none.
     """
     known = built_in() if known is None else known
+    names = by_name(known)
     wanted = normal_name(name)
-    if wanted in known:
-        return known[wanted]
-    for expression in known.values():
-        if wanted in {normal_name(label) for label in expression.labels.values()}:
-            return expression
-    near = difflib.get_close_matches(wanted, known, n=3)
-    hint = f" Did you mean {' or '.join(near)}?" if near else f" There are: {', '.join(known)}."
-    raise MotionError(f'There is no expression "{name}".{hint}')
+    if wanted not in names:
+        hint = did_you_mean(wanted, names) or f" There are: {', '.join(known)}."
+        raise MotionError(f'There is no expression "{name}".{hint}')
+    return names[wanted]
+
+
+def did_you_mean(wanted: str, names: Iterable[str]) -> str:
+    """A hint at the nearest of the names, with a space before it; empty where none is near."""
+    near = difflib.get_close_matches(wanted[:_MAX_NAME], names, n=3)
+    return f" Did you mean {' or '.join(near)}?" if near else ""
 
 
 def to_pose(expression: Expression, strength: float = 1.0) -> Tensor:

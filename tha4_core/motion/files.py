@@ -48,7 +48,7 @@ def load(path: Path | str) -> Poses:
     readers: dict[str, Callable[[bytes, str], Poses]] = {
         ".json": lambda content, name: from_json(reading.decode(content, name), name),
         ".csv": lambda content, name: from_csv(reading.decode(content, name), name),
-        ".npz": _from_npz,
+        ".npz": from_npz,
     }
     return readers[_suffix(path)](reading.read_bytes(path), path.name)
 
@@ -85,6 +85,11 @@ def to_json(poses: Poses) -> str:
     ]
     body = ",\n".join(f"  {{{line}}}" for line in lines)
     return f'{{"format": "{FORMAT}", "version": 1, "fps": {float(poses.fps)!r}, "poses": [\n{body}\n]}}\n'
+
+
+def is_json(text: str) -> bool:
+    """Whether a text says that it is a file of poses as `to_json` makes them."""
+    return text.lstrip()[:1] == "{" and f'"{FORMAT}"' in text
 
 
 def from_json(text: str, name: str = "The text") -> Poses:
@@ -126,6 +131,15 @@ def to_csv(poses: Poses) -> str:
     for time, row in zip(times, poses.values.cpu().numpy(), strict=True):
         lines.append(",".join((f"{time:.6f}", *map(str, row))))
     return "\n".join(lines) + "\n"
+
+
+def is_csv(text: str) -> bool:
+    """Whether a text begins as one that `to_csv` makes: with a comment that gives the fps, or names of parameters."""
+    begin = text[:10_000].lstrip()
+    lines = [line for line in begin.splitlines() if line.strip() and not line.lstrip().startswith("#")]
+    titles = {cell.strip() for cell in lines[0].split(",")} if lines else set()
+    bare = {name.removesuffix("_left").removesuffix("_right") for name in pose.NAMES}
+    return bool(_FPS_COMMENT.match(begin) or titles & {"time", *bare, *pose.NAMES})
 
 
 def from_csv(text: str, name: str = "The text") -> Poses:
@@ -192,7 +206,13 @@ def _to_npz(poses: Poses) -> bytes:
     return buffer.getvalue()
 
 
-def _from_npz(content: bytes, name: str) -> Poses:
+def is_npz(content: bytes) -> bool:
+    """Whether a file begins as an .npz does."""
+    return content.startswith(b"PK")
+
+
+def from_npz(content: bytes, name: str = "The file") -> Poses:
+    """The poses in the content of an .npz file. Raises MotionError or PoseError, naming the file `name`."""
     try:
         arrays = _read_npz(content, name)
     except MotionError:

@@ -17,19 +17,31 @@ from .. import pose
 from ..errors import MotionError
 from ..pose import Poses
 from . import arithmetic, timeline
-from .timeline import Array, Index
+from .timeline import Array, Flags, Index
 
-BLINK_SECONDS = 0.16
-_DOUBLE_AFTER = 0.28
+BLINK_CLOSING, BLINK_SHUT, BLINK_OPENING = 0.08, 0.06, 0.16
+"""The seconds of a usual blink: the lids close, stay shut, and open more slowly."""
+BLINK_SECONDS = BLINK_CLOSING + BLINK_SHUT + BLINK_OPENING
+
+# How much the seconds of a blink vary. With half cosines for the ways, the lids are at least nine tenths shut for the
+# time that they are shut, and for another fifth of both ways. The shortest blink has 0.085 s of that: more than a frame
+# at 12 fps, so that every blink is seen shut, whatever the frame rate.
+_CLOSING, _SHUT, _OPENING = (0.07, 0.09), (0.046, 0.074), (0.13, 0.19)
+_LONGEST_BLINK = _CLOSING[1] + _SHUT[1] + _OPENING[1]
+_DOUBLE_AFTER = 0.4
 _SACCADE_SECONDS = 0.08
 # A shift of gaze this wide, of the eyes' whole range, often goes with a blink.
 _WIDE = 0.4
 _HEAD_TURN_SECONDS = 0.45
-_BLINK_GAP = (1.8, 5.5)
+_BLINK_GAP = (2.8, 6.2)
+# With a wide shift of gaze the eyes blink too, unless they blink by themselves within so many seconds.
+_BLINK_APART = 1.5
 _GAZE_GAP = (0.7, 2.8)
 _EXPRESSION_GAP = (4.0, 11.0)
+# Now and then the sway comes to rest, in REST_EASE seconds, and goes on after a while.
+_REST_GAP, _REST_SECONDS, _REST_EASE = (7.0, 16.0), (1.8, 2.9), 0.7
 # Gaps below these would let one thing begin before the last one is over.
-_SHORTEST = {"blink": 0.8, "gaze": 0.5, "expression": 2.5}
+_SHORTEST = {"blink": 0.8, "gaze": 0.5, "expression": 2.5, "rest": 6.0}
 _SWAY_BAND = (0.05, 0.4)
 _SINES = 12
 _BLOCK = 256
@@ -53,7 +65,7 @@ _SWAY: dict[str, float] = {"head_x": 0.18, "head_y": 0.25, "neck_z": 0.2, "body_
 class IdleSettings:
     """How much of each: 0 is none, 1 is a lively character at rest.
 
-    `blink` is how often (1: gaps of about 1.8 to 5.5 s), the others how far. `breathing_period` is in seconds, 1..20.
+    `blink` is how often (1: 12 to 20 times a minute), the others how far. `breathing_period` is in seconds, 1..20.
     """
 
     blink: float = 1.0
@@ -86,13 +98,14 @@ def at(
     if loop is not None:
         moments = np.mod(moments, loop)
     result = np.zeros((len(moments), pose.COUNT))
-    until = loop if loop is not None else float(moments.max(initial=0.0)) + 1.0
+    # As far past the last moment as one event looks for others.
+    until = loop if loop is not None else float(moments.max(initial=0.0)) + 2 * _BLINK_APART
     shifts = _events(seed, "gaze", _GAZE_GAP, until, loop)
     _add_gaze(result, moments, shifts, settings.gaze)
     if settings.blink > 0:
-        _add_blinks(result, moments, _blink_times(seed, settings.blink, shifts, until, loop))
+        _add_blinks(result, moments, *_blinks(seed, settings.blink, shifts, until, loop))
     _add_breathing(result, moments, settings, loop)
-    _add_sway(result, moments, seed, settings.sway, loop)
+    _add_sway(result, moments, seed, settings.sway, until, loop)
     _add_expressions(result, moments, _events(seed, "expression", _EXPRESSION_GAP, until, loop), settings.expression)
     return result
 
@@ -189,31 +202,53 @@ def _ease(x: Array) -> Array:
     return result
 
 
+def _half_cosine(x: Array) -> Array:
+    """0 up to 0, 1 from 1 on, and half a cosine between."""
+    result: Array = (1 - np.cos(np.pi * np.clip(x, 0.0, 1.0))) / 2
+    return result
+
+
 def _bump(x: Array) -> Array:
     """A raised cosine: 0 at 0, 1 at a half, 0 at 1 and beyond."""
     result: Array = (1 - np.cos(2 * np.pi * np.clip(x, 0.0, 1.0))) / 2
     return result
 
 
-def _blink_times(seed: int, often: float, shifts: _Events, until: float, loop: float | None) -> Array:
-    """Blinks of their own, some of them double, and some with wide shifts of gaze; rising."""
+def _blinks(seed: int, often: float, shifts: _Events, until: float, loop: float | None) -> tuple[Array, Array]:
+    """The moments `[B]`, rising, and how long each takes, 0..1 `[B, 3]`: blinks of their own, some of them double, and
+    some with wide shifts of gaze.
+    """
     rarely = 1 / max(often, 1e-6)
-    gap = (_BLINK_GAP[0] * rarely, _BLINK_GAP[1] * rarely)
-    own = _events(seed, "blink", gap, until, loop)
-    doubles = own.times[own.draws[:, 0] < 0.12] + _DOUBLE_AFTER
+    own = _events(seed, "blink", (_BLINK_GAP[0] * rarely, _BLINK_GAP[1] * rarely), until, loop)
+    double = own.draws[:, 0] < 0.1
     far = np.linalg.norm(np.diff(_gaze_targets(shifts), axis=0), axis=1) > _WIDE
-    wide = shifts.times[far & (shifts.draws[:, 4] < 0.5 * often)]
-    return np.sort(np.concatenate([own.times, doubles, wide]))
+    wide = far & (shifts.draws[:, 4] < 0.5 * often) & _apart(shifts.times, own.times)
+    times = np.concatenate([own.times, own.times[double] + _DOUBLE_AFTER, shifts.times[wide]])
+    draws = np.concatenate([own.draws[:, 1:4], own.draws[double, 3:6], shifts.draws[wide, 3:6]])
+    order = np.argsort(times)
+    return times[order], draws[order]
 
 
-def _add_blinks(result: Array, moments: Array, times: Array) -> None:
+def _apart(times: Array, others: Array) -> Flags:
+    """Which times have none of the others, rising, within _BLINK_APART seconds."""
+    result: Flags = np.searchsorted(others, times - _BLINK_APART) == np.searchsorted(others, times + _BLINK_APART)
+    return result
+
+
+def _add_blinks(result: Array, moments: Array, times: Array, draws: Array) -> None:
+    closing, shut, opening = (
+        low + (high - low) * draws[:, i] for i, (low, high) in enumerate((_CLOSING, _SHUT, _OPENING))
+    )
     closed = np.zeros(len(moments))
-    # Blinks of two kinds may overlap; the lid is where the furthest of them has it.
-    for back in range(4):
+    # Two blinks may overlap; the lid is where the one that is further shut has it.
+    for back in range(3):
         index = np.searchsorted(times, moments, side="right") - 1 - back
         there = index >= 0
-        since = moments[there] - times[index[there]]
-        closed[there] = np.maximum(closed[there], _bump(since / BLINK_SECONDS))
+        index = index[there]
+        since = moments[there] - times[index]
+        down = _half_cosine(since / closing[index])
+        up = _half_cosine((since - closing[index] - shut[index]) / opening[index])
+        closed[there] = np.maximum(closed[there], down - up)
     result[:, list(pose.indices("eye_wink"))] += closed[:, None]
 
 
@@ -274,14 +309,41 @@ def _add_breathing(result: Array, moments: Array, settings: IdleSettings, loop: 
     result[:, 43] += settings.breathing * 0.02 * np.sin(angle - 0.4)
 
 
-def _add_sway(result: Array, moments: Array, seed: int, amount: float, loop: float | None) -> None:
+def _add_sway(result: Array, moments: Array, seed: int, amount: float, until: float, loop: float | None) -> None:
     stream = _stream(seed, "sway")
+    moments, loop = _without_rests(moments, _events(seed, "rest", _REST_GAP, until, loop), loop)
     waves = {name: _noise(moments, stream, loop) for name in _SWAY}
     # The body goes along with the head by half: shoulders do not stay behind when a head turns.
     waves["body_y"] = 0.5 * waves["head_y"] + 0.7 * waves["body_y"]
     waves["body_z"] = 0.5 * waves["neck_z"] + 0.7 * waves["body_z"]
     for name, far in _SWAY.items():
         result[:, pose.indices(name)[0]] += amount * far * waves[name]
+
+
+def _without_rests(moments: Array, rests: _Events, loop: float | None) -> tuple[Array, float | None]:
+    """Times on a clock that stops at every rest, `[T]`, and how long a loop is on it."""
+    if not len(rests.times):
+        return moments, loop
+    seconds = _REST_SECONDS[0] + (_REST_SECONDS[1] - _REST_SECONDS[0]) * rests.draws[:, 0]
+    lost = np.concatenate([[0.0], np.cumsum(seconds - _REST_EASE)])
+
+    def lost_by(times: Array) -> Array:
+        last = np.maximum(rests.begun(times), 0)
+        whole, since = seconds[last], np.clip(times - rests.times[last], 0.0, seconds[last])
+        part = np.where(since < whole / 2, _slowing(since), whole - _REST_EASE - _slowing(whole - since))
+        result: Array = lost[last] + part
+        return result
+
+    start = lost_by(np.zeros(1))[0]
+    length = None if loop is None else loop - float(lost_by(np.array([loop]))[0] - start)
+    return moments - (lost_by(moments) - start), length
+
+
+def _slowing(since: Array) -> Array:
+    """The seconds that a clock has lost that began to slow down `since` ago and stands after _REST_EASE seconds."""
+    x = np.clip(since / _REST_EASE, 0.0, 1.0)
+    result: Array = _REST_EASE * (x**3 - x**4 / 2) + np.maximum(since - _REST_EASE, 0.0)
+    return result
 
 
 def _noise(moments: Array, stream: np.random.Generator, loop: float | None) -> Array:

@@ -7,7 +7,6 @@ track's first key and after its last it keeps still; in a loop it goes from its 
 
 from __future__ import annotations
 
-import bisect
 import itertools
 import math
 from collections.abc import Mapping, Sequence
@@ -59,8 +58,9 @@ def _check_track(index: int, keys: Sequence[Key], end: float) -> None:
     if not 0 <= index < pose.COUNT:
         raise MotionError(f"There is no parameter number {index}; there are {pose.COUNT}.")
     name = pose.NAMES[index]
+    for text in {key.easing for key in keys}:
+        check_name(text)
     for key in keys:
-        check_name(key.easing)
         if not (math.isfinite(key.time) and math.isfinite(key.value) and key.time >= 0):
             raise MotionError(f"{name} has a key with time {key.time} and value {key.value}; both must be finite.")
         if key.time > end:
@@ -74,12 +74,6 @@ def _check_track(index: int, keys: Sequence[Key], end: float) -> None:
             f"{name} ends the loop at {keys[-1].value:g} but starts it at {keys[0].value:g}, with no time between. "
             f"Give a longer length, or end on the pose it starts with."
         )
-
-
-def set_key(keys: list[Key], key: Key) -> None:
-    """Put a key at the end of a track's list; keys at its time or later give way to it."""
-    del keys[bisect.bisect_left([k.time for k in keys], key.time) :]
-    keys.append(key)
 
 
 def through(poses: Poses, times: Sequence[float], easing: str = SPLINE, length: float = 0.0) -> Keyframes:
@@ -119,7 +113,8 @@ def _track_at(keys: Sequence[Key], moments: Array, period: float | None) -> Arra
     if len(keys) == 1:
         return np.full(len(moments), values[0])
     segment = np.clip(np.searchsorted(times, moments, side="right") - 1, 0, len(keys) - 2)
-    names = np.array([check_name(k.easing) for k in keys[1:]])
+    named = {text: check_name(text) for text in {k.easing for k in keys}}
+    names = np.array([named[k.easing] for k in keys[1:]])
     start, end = values[segment], values[segment + 1]
     span = (times[1:] - times[:-1])[segment]
     fraction = np.clip((moments - times[segment]) / span, 0.0, 1.0)

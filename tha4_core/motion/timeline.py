@@ -47,9 +47,9 @@ def frame_count(seconds: float, fps: float) -> int:
     return max(1, round(seconds * fps))
 
 
-def to_poses(values: Array, fps: float) -> Poses:
+def to_poses(values: Array, fps: float, notes: tuple[str, ...] = ()) -> Poses:
     """Poses from numbers `[N, 45]` of any precision; what left its range is clamped to it."""
-    return Poses(pose.limit(torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32))), check_fps(fps))
+    return Poses(pose.limit(torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32))), check_fps(fps), notes)
 
 
 def to_array(poses: Poses) -> Array:

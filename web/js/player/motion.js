@@ -8,7 +8,10 @@ const OURS = /^THA4/;
 const MOST_NODES = 64;
 
 export class Motion {
-  /** `onMotion({fps, frames, curves, note})` gets every new motion, `onProblem(text)` why there is none. */
+  /**
+   * `onMotion({fps, frames, curves, notes, note})` gets every new motion, `onProblem(text, inInput)` why there is none:
+   * `inInput` where an input of this node or of one before it is wrong, such as a script while it is being written.
+   */
   constructor(node, onMotion, onProblem) {
     Object.assign(this, { node, onMotion, onProblem, seen: null, ran: null });
     this.latest = new LatestRequest("/tha4/poses", (motion, question) => this.#take(motion, question), (...why) => this.#refused(...why));
@@ -40,7 +43,8 @@ export class Motion {
   #take(answer, { run_result: fromRun }) {
     if (!answer.problem) this.onMotion({ ...answer, note: fromRun ? text("from the last run") : "" });
     else if (answer.after_run && this.ran) this.latest.send({ run_result: this.ran });
-    else this.onProblem(answer.after_run ? text("What is connected is known once the graph has run.") : answer.problem);
+    else if (answer.after_run) this.onProblem(text("What is connected is known once the graph has run."));
+    else this.onProblem(answer.problem, true);
   }
 
   #refused(why, question) {

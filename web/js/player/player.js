@@ -35,7 +35,7 @@ export class Player {
     if (this.timer) return;
     Object.assign(this.state, remembered.get(this.node.id));
     this.frames = new Frames((...drawn) => this.#draw(...drawn), (why) => this.#complain(why));
-    this.motion = new Motion(this.node, (found) => this.#take(found), (why) => this.#miss(why));
+    this.motion = new Motion(this.node, (found) => this.#take(found), (...why) => this.#miss(...why));
     this.motion.made(this.mark);
     this.timer = setInterval(() => this.#watch(), WATCH);
     this.sized = new ResizeObserver(() => this.#drawCurves());
@@ -111,12 +111,15 @@ export class Player {
     Object.assign(this, { found, shown: null });
     this.bands = bands(found, library.now?.parameters ?? []);
     for (const band of this.bands) band.label = text(band.group);
-    this.problem.hidden = true;
+    this.problem.hidden = !found.notes.length;
+    this.problem.textContent = found.notes.join("\n");
     this.element.dataset.frames = found.frames;
     if (!this.playing) this.#show(Math.min(this.state.frame, found.frames - 1), false);
   }
 
-  #miss(why) {
+  /** There is no motion. While an input is wrong the last one stays: it plays on beside the text that is mended. */
+  #miss(why, inInput) {
+    if (inInput && this.found) return this.#complain(why);
     this.#pause();
     Object.assign(this, { found: null, shown: null });
     delete this.element.dataset.frames;

@@ -1,0 +1,42 @@
+"""What Load Poses and Tracked Face share: the choice of a file, and what a node shows of the one that it read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from comfy_api.latest import io, ui
+
+from ..tha4_core import demo
+from ..tha4_core.pose import Poses
+from . import host
+
+FOLDER = "motions"
+DEMOS = {"demo motion": demo.MOTION, "demo recording": demo.RECORDING}
+DEMO_MOTION, DEMO_RECORDING = DEMOS
+
+
+def file_input(demo_name: str, suffixes: tuple[str, ...], what: str) -> io.Combo.Input:
+    """The input `file`: a demo, or a file of those folders whose name ends in one of `suffixes`."""
+    options = [demo_name, *host.motion_files(FOLDER, suffixes)]
+    where = f'"{demo_name}", or a file in models/tha4/motions or the input folder.'
+    return io.Combo.Input("file", options=options, tooltip=f"{what}: {where}")
+
+
+def changed(file: str) -> float:
+    """When the file that the input names was last changed."""
+    return file_path(file).stat().st_mtime
+
+
+def file_path(file: str) -> Path:
+    """The file that the input names."""
+    return DEMOS[file] if file in DEMOS else host.motion_path(FOLDER, file)
+
+
+def read(poses: Poses, hidden: io.HiddenHolder | None) -> io.NodeOutput:
+    """The output of a node that read these poses; the node shows their length and their notes.
+
+    `hidden` is None where a node is asked outside a graph.
+    """
+    text = "\n".join((f"{len(poses):,} frames, {len(poses) / poses.fps:.1f} s at {poses.fps:g} fps.", *poses.notes))
+    host.show_text(text, hidden.unique_id if hidden else None)
+    return io.NodeOutput(poses, ui=ui.PreviewText(text))

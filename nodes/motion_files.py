@@ -33,10 +33,11 @@ def file_path(file: str) -> Path:
 
 
 def read(poses: Poses, hidden: io.HiddenHolder | None) -> io.NodeOutput:
-    """The output of a node that read these poses; the node shows their length and their notes.
+    """The output of a node that read these poses; the node shows their notes and their length.
 
     `hidden` is None where a node is asked outside a graph.
     """
-    text = "\n".join((f"{len(poses):,} frames, {len(poses) / poses.fps:.1f} s at {poses.fps:g} fps.", *poses.notes))
+    # The notes first: a small node shows two lines.
+    text = "\n".join((*poses.notes, f"{len(poses):,} frames, {len(poses) / poses.fps:.1f} s at {poses.fps:g} fps."))
     host.show_text(text, hidden.unique_id if hidden else None)
     return io.NodeOutput(poses, ui=ui.PreviewText(text))

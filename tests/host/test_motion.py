@@ -11,6 +11,7 @@ import av
 import pytest
 import torch
 
+from tests.core.motion.tracking.test_vmd import EXAMPLE as VMD
 from tests.host.comfyui import PACK, ComfyUI, api_form
 from tests.host.test_graphs import NO_HUB, saved
 from tha4_core.pose import NAMES
@@ -150,6 +151,30 @@ def tracked_settings(call: Call) -> dict[str, Any]:
 
     declared = nodes.NODE_CLASS_MAPPINGS["THA4TrackedFace"].INPUT_TYPES()["required"]
     return {name: entry[1].get("default") for name, entry in declared.items()}
+
+
+def test_a_face_at_rest_within_the_neutral_seconds_is_at_rest(call: Call, base: Path) -> None:
+    line = "eyeBlink_L&15|eyeBlink_R&15|browInnerUp&20|eyeLookDown_L&30|eyeLookDown_R&30|=head#9,5,0|"
+    (base / "input" / "rest.txt").write_text("\n".join([line] * 30))
+    given = tracked_settings(call) | {"file": "input/rest.txt"}
+    resting = call("THA4TrackedFace", **given | {"neutral_end": 0.4})[0].values
+    assert resting.abs().max() < 1e-6
+    assert call("THA4TrackedFace", **given)[0].values.abs().max() > 0.1
+
+
+def test_nodes_show_what_was_left_out(server: ComfyUI, base: Path, call: Call) -> None:
+    (base / "input" / "cut.txt").write_text("jawOpen&40|=head#0,0,0|\njawOp\njawOpen&40|=head#0,0,0|\n")
+    (base / "input" / "dance.vmd").write_bytes(VMD)
+    prompt = {
+        "1": {"class_type": "THA4TrackedFace", "inputs": tracked_settings(call) | {"file": "input/cut.txt"}},
+        "2": {"class_type": "THA4LoadPoses", "inputs": {"file": "input/dance.vmd", "fps": 0.0, "turn": 1.0}},
+        "3": {"class_type": "THA4PlotPoses", "inputs": {"poses": ["1", 0], "width": 480, "height": 360}},
+        "4": {"class_type": "THA4PlotPoses", "inputs": {"poses": ["2", 0], "width": 480, "height": 360}},
+    }
+    run = server.queue(prompt)
+    assert run.error == ""
+    for node, told in (("1", ("1 packet was left out", "holds no head")), ("2", ("ほっぺ (31 frames)",))):
+        assert all(text in run.outputs(node)["text"][0] for text in told)
 
 
 @pytest.mark.parametrize("name", ["idle_loop", "talking"])

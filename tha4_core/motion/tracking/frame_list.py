@@ -95,7 +95,7 @@ class FrameList:
         if self._with_several:
             notes.append(f"Several faces in {_number(self._with_several, 'frame')}: one of them is followed.")
         if not has_head:
-            notes.append("This recording holds no head: its turns are missing or all 0, and so the head stays still.")
+            notes.append("This recording holds no head (its turns are missing or all 0): the head stays still.")
         elif headless:
             notes.append(f"No head in {_number(headless, 'frame')}: the head before them is held.")
         return notes

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -127,10 +128,15 @@ def _entries(text: str, name: str, frames: FrameList) -> tuple[Iterator[tuple[in
     if isinstance(data, dict):
         rate = next((value for key, value in data.items() if _plain(key) in ("fps", "framerate")), None)
         rate = None if rate is None else reading.number(rate, f"{name}: fps")
-        data = next((v for k, v in data.items() if _plain(k) in _LISTS and isinstance(v, list)), [data])
+        data = next((v for k, v in data.items() if _plain(k) in _LISTS and isinstance(v, list)), _numbered(data))
     if not isinstance(data, list):
         raise MotionError(f'{name} must be a list of frames, or an object with a list "frames".')
     return enumerate(data), rate
+
+
+def _numbered(data: dict[str, Any]) -> list[Any]:
+    """The frames of an object that has them by their numbers, or the object itself as the only frame."""
+    return list(data.values()) if data and all(key.isdecimal() for key in data) else [data]
 
 
 def _json_lines(text: str, name: str, frames: FrameList) -> list[tuple[int, Any]]:
@@ -194,8 +200,21 @@ def _time(entry: dict[str, Any], where: str) -> tuple[float | None, float | None
     within = (value for value in entry.values() if isinstance(value, dict))
     for key, value in (item for part in (entry, *within) for item in part.items()):
         if _plain(str(key)) in _TIMES and not isinstance(value, dict | list) and value is not None:
-            return reading.number(value, f"{where}: {key}"), _TIMES[_plain(str(key))]
+            return _moment(value, f"{where}: {key}"), _TIMES[_plain(str(key))]
     return None, None
+
+
+def _moment(value: Any, what: str) -> float:
+    """A time as a number: a JSON number, or a text that is one or a date and time in ISO 8601 (then in seconds)."""
+    if not isinstance(value, str):
+        return reading.number(value, what)
+    # A date has a "-" behind its year; a number may begin with one.
+    if "-" not in value[1:]:
+        return reading.parse_number(value, what)
+    try:
+        return datetime.fromisoformat(value.replace("Z", "+00:00")).timestamp()
+    except (ValueError, OverflowError, OSError) as error:
+        raise MotionError(f"{what} must be a number or a date and time, not {reading.shorten(value)}.") from error
 
 
 def _shapes(value: Any, where: str) -> tuple[dict[str, float], bool]:

@@ -89,7 +89,7 @@ def notes(motion: VmdMotion) -> tuple[str, ...]:
     if morphs:
         found.append(f"Facial morphs left out: {_listed([f'{name} ({morphs[name]} frames)' for name in by_use])}.")
     if bones:
-        found.append(f"A pose turns head, upper body and eyes only. Bones left out: {_listed(bones)}.")
+        found.append(f"Bones left out (a pose turns head, upper body and eyes): {_listed(bones)}.")
     return tuple(found)
 
 

@@ -92,11 +92,11 @@ def test_calibration_makes_the_neutral_face_neutral() -> None:
 
 
 def test_a_blink_in_the_neutral_seconds_makes_no_difference() -> None:
-    blink = np.where(np.arange(30) % 10 < 3, 0.9, 0.15)
-    face = TrackedFace(np.arange(30) / 30, {"eyeBlinkLeft": blink}, np.zeros((30, 3)))
-    wink = conversion.convert(face, conversion.DEFAULT, calibrate(face, 0, 1, shapes=True))[:, 12]
-    assert wink[blink < 0.5].max() == 0
-    assert wink[blink > 0.5].min() == 1
+    blink = np.append(np.where(np.arange(30) % 10 < 3, 0.9, 0.15), 0.5)
+    face = TrackedFace(np.arange(31) / 30, {"eyeBlinkLeft": blink}, np.zeros((31, 3)))
+    wink = conversion.convert(face, conversion.DEFAULT, calibrate(face, 0, 0.99, shapes=True))[:, 12]
+    assert wink[blink == 0.15].max() == 0
+    assert wink[-1] == pytest.approx((0.5 - 0.15) / 0.85 / 0.8)
 
 
 def test_a_calibrated_gaze_goes_both_ways() -> None:

@@ -142,6 +142,16 @@ def test_a_unit_in_the_name_of_a_time_counts() -> None:
     assert face.times == pytest.approx([0, 0.001, 0.002])
 
 
+def test_times_as_texts() -> None:
+    for texts in (("1000.5", "1033.8", "1067.1"), ("2026-11-26T10:00:00.000Z", "2026-11-26T10:00:00.033Z")):
+        face = recordings.parse(json.dumps([_mediapipe(0.5, timestamp=text) for text in texts]))
+        assert face.times[1] == pytest.approx(0.033, abs=1e-3)
+
+
+def test_frames_by_their_numbers() -> None:
+    assert len(recordings.parse(json.dumps({str(i): _mediapipe(0.5) for i in range(3)}))) == 3
+
+
 def test_times_that_do_not_rise_are_left_out_and_told() -> None:
     face = recordings.parse(json.dumps([_mediapipe(0.5, time=time) for time in (0, 0.1, 0.05, 0.2)]))
     assert "1 frame was left out" in face.notes[-1]

@@ -154,7 +154,7 @@ def two_equal_pairs() -> Prompt:
             "THA4LoadTeacher", teacher="demo rig", precision="auto", auto_download=False, repo_id="", revision=""
         ),
         "c": node("THA4LoadCharacter", file="demo", **fit, **NO_HUB),
-        "p": sequence("0 neutral\n0.5 head_y=0.8\n", fps=2),
+        "p": sequence("0 head_y=0.8 in 0.5", fps=2),
         "videos a": node("THA4RenderVideo", **inputs),
         "videos b": node("THA4RenderVideo", **inputs),
         "images a": node("THA4TeacherRender", **images),

@@ -28,8 +28,8 @@ from tha4_core.distill.start import initialise
 from tha4_core.distill.trainer import Trainer
 from tha4_core.picture import model_space as images
 from tha4_core.picture.character import Character
-from tha4_core.student.model import FACE_COLUMNS, FACE_ROWS, Student
-from tha4_core.teacher.targets import Targets
+from tha4_core.student import FACE_COLUMNS, FACE_ROWS, Student
+from tha4_core.teacher import Targets
 
 LAMBDA_00 = recipe.REFERENCE / "reference" / "lambda_00"
 _HELD_OUT = 12

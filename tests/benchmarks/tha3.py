@@ -16,7 +16,7 @@ from statistics import median
 import torch
 
 from tha4_core.picture.character import Character
-from tha4_core.teacher.pipeline import ARCHITECTURES, Teacher
+from tha4_core.teacher import ARCHITECTURES, Teacher
 
 
 def main() -> None:

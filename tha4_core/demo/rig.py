@@ -17,7 +17,7 @@ from ..picture import model_space as images
 from ..picture.character import Character
 from ..picture.warping import warp
 from ..pose import COUNT, check_poses
-from ..teacher.targets import Targets
+from ..teacher import Targets
 from . import expression, motion, shapes
 from .layers import FINE, Layer, load_layers
 

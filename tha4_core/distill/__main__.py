@@ -23,7 +23,7 @@ from ..demo import DemoRig, demo_character
 from ..errors import DistillError, THA4Error
 from ..picture.character import Character
 from ..student.model import Student
-from ..teacher.pipeline import Teacher
+from ..teacher import Teacher
 from . import PRECISIONS, PRESETS, Job, Report, distill, evaluate, read_poses, sample_poses, store
 from .judging import side_by_side
 from .run import HELD_OUT_SEED

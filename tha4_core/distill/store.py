@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from ..errors import DistillError
 from ..picture.character import Character
 from ..picture.model_space import SIZE
-from ..teacher.targets import Targets
+from ..teacher import Targets
 
 CHUNK = 32
 _FACE_SIDE = 192

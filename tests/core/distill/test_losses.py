@@ -16,8 +16,8 @@ from tha4_core.distill.presets import PRESETS, body_plan, face_rate
 from tha4_core.picture import model_space as images
 from tha4_core.picture.character import Character
 from tha4_core.picture.warping import blend, warp
-from tha4_core.student.model import Student
-from tha4_core.teacher.pipeline import Teacher
+from tha4_core.student import Student
+from tha4_core.teacher import Teacher
 
 PAPER = PRESETS["paper"]
 

@@ -29,8 +29,8 @@ from tha4_core.distill.judging import evaluate, unmoved
 from tha4_core.errors import DistillError, PoseError
 from tha4_core.picture.character import Character
 from tha4_core.pose import COUNT
-from tha4_core.student.model import Student
-from tha4_core.teacher.pipeline import Teacher
+from tha4_core.student import Student
+from tha4_core.teacher import Teacher
 
 Make = Callable[..., Job]
 

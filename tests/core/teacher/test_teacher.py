@@ -19,7 +19,8 @@ from tha4_core.networks.encoder_decoder import with_brows
 from tha4_core.picture.character import Character, open_picture, square_picture
 from tha4_core.picture.model_space import resize
 from tha4_core.pose import make_pose
-from tha4_core.teacher.pipeline import NETWORKS, Teacher
+from tha4_core.teacher import Teacher
+from tha4_core.weights.sets import THA4_NETWORKS as NETWORKS
 
 GOLDEN = recipe.REFERENCE / "golden" / "teacher.safetensors"
 PICTURE = recipe.REFERENCE / "reference" / "lambda_00" / "character.png"

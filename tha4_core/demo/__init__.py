@@ -1,4 +1,11 @@
-"""A character of our own: her rig (a teacher that needs no weights), her student, a motion and a recording to try."""
+"""A character of our own: her rig (a teacher that needs no weights), her student, a motion and a recording to try.
+
+rig         the teacher: everything that `Teacher` offers for one character
+expression  the face: brows, eyes, mouth (shapes: their curves)
+motion      how the layers move
+layers      the layers as textures, and their files
+art         the drawing itself: what the layers were made with
+"""
 
 from pathlib import Path
 

@@ -1,7 +1,7 @@
-"""The student's networks as training sees them: any pixels of the face, any crops of the body, with gradients.
+"""Forward passes for training: the student's networks at any pixels of the face and crops of the body, with gradients.
 
-The same functions as `networks.siren`, evaluated where a step wants them and nowhere else. Pixels are rows, so a layer
-is one matrix product; a pose is a part of the bias of its pixels.
+The same functions as `networks.siren`, evaluated at the pixels of a batch only. Pixels are rows, so a layer is one
+matrix product; a pose is a part of the bias of its pixels.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
 """Students: one character in 2 MB, rendered in real time.
 
 model          the student: load, save, render
-files          the formats that a student comes in (tensorflow_js: the web demo's weights)
+files          the file formats that a student comes in
 renderer       exact frames at any size, several times faster than the plain modules
-gpu            kernels for an NVIDIA GPU (triton_kernel: one of them) and their autotuner
+gpu            kernels for an NVIDIA GPU, and the autotuner that chooses among them
+triton_kernel  one of these kernels
 """
 
 from .gpu import PRECISIONS

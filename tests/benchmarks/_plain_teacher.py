@@ -1,7 +1,7 @@
 """The teacher as it is usually written: what the benchmark compares with, and a second opinion on the numbers.
 
 The same modules and weights, run step by step as the specification puts it: no folded conditions, no fused layers, no
-layouts, nothing remembered.
+layouts, no caches.
 """
 
 from __future__ import annotations

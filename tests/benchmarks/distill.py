@@ -51,7 +51,7 @@ class StudentAsTeacher:
         return Targets(output["blended"], output["warped"], output["grid_change"], full, face)
 
     def face_mask(self, character: Character) -> Tensor:
-        """Nobody says where this one's face moves; the frames do."""
+        """This teacher has no alphas that show where the face moves: no mask."""
         return torch.zeros(1, 128, 128)
 
 

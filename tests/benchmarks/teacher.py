@@ -36,7 +36,7 @@ def main() -> None:
     teacher, plain = _teachers(options)
     character = _character()
     print(f"torch {torch.__version__}, {options.device}, {options.precision}, {torch.get_num_threads()} threads")
-    print("plain: one pose at a time, float32, nothing folded, fused or remembered; taken between our own runs")
+    print("plain: one pose at a time, float32, nothing folded, fused or cached; taken between our own runs")
     print(f"medians of {options.rounds} rounds")
     print(f"{'poses':>6} {'moving':>10} {'s/frame':>9} {'frames/s':>9} {'plain s/frame':>14} {'times as fast':>14}")
     for count in (1, 4) if options.quick else (1, 4, 16):

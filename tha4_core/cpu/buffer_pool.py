@@ -45,7 +45,7 @@ class BufferPool:
 
 
 def _aligned(count: int) -> np.ndarray:
-    spare = _ALIGNMENT // 4
-    numbers = np.empty(count + spare, np.float32)
-    first = -(numbers.ctypes.data // 4) % spare
+    padding = _ALIGNMENT // 4
+    numbers = np.empty(count + padding, np.float32)
+    first = -(numbers.ctypes.data // 4) % padding
     return numbers[first : first + count]

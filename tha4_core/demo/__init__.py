@@ -16,6 +16,6 @@ DEMO_STUDENT = Path(__file__).with_name("student.safetensors")
 MOTION = Path(__file__).with_name("motion.json")
 """Two seconds of poses."""
 RECORDING = Path(__file__).with_name("recording.txt")
-"""Six seconds of a face as iFacialMocap would log them; made up, nobody's."""
+"""Six seconds of a face as iFacialMocap would log them; made up, no real person's."""
 
 __all__ = ["DEMO_STUDENT", "MOTION", "RECORDING", "DemoRig", "demo_character"]

@@ -45,7 +45,7 @@ def body_crops(network: BodyMorpher, poses: Tensor, rows: Tensor, columns: Tenso
 def crop_positions(rows: Tensor, columns: Tensor, side: int, size: int, halo: int = 0) -> Tensor:
     """Pixel centres (x, y in -1..1) of crops of a `size` x `size` grid, `[K, side + 2 halo, side + 2 halo, 2]`.
 
-    Pixels beyond the grid stand at its edge.
+    Pixels beyond the grid are clamped to its edge.
     """
     steps = torch.arange(-halo, side + halo, device=rows.device)
     y, x = ((2 * (first[:, None] + steps).clamp(0, size - 1) + 1) / size - 1 for first in (rows, columns))

@@ -28,7 +28,7 @@ _FACE_SIDE = 192
 _SHAPES = ((SIZE, SIZE, 4), (SIZE, SIZE, 2), (_FACE_SIDE, _FACE_SIDE, 4))  # frame, grid change, face
 _NUMBERS = sum(height * width * channels for height, width, channels in _SHAPES)
 BYTES_PER_POSE = 2 * _NUMBERS
-_SPARE = 2**28  # bytes that are left free on the disk
+_MIN_FREE = 2**28  # bytes that are left free on the disk
 
 Half = np.ndarray[tuple[int, ...], np.dtype[np.float16]]
 
@@ -175,7 +175,7 @@ def _write(path: Path, chunk: Half) -> None:
 
 def _check_space(folder: Path, poses: int) -> None:
     needed, free = poses * BYTES_PER_POSE, shutil.disk_usage(folder).free
-    if needed + _SPARE > free:
+    if needed + _MIN_FREE > free:
         raise DistillError(
             f"{folder}: the teacher's frames for {poses} poses need {needed / 1e9:.1f} GB, and {free / 1e9:.1f} GB are "
             "free. Free some disk space, or choose a preset with fewer poses."

@@ -25,7 +25,7 @@ class GroupNorm(nn.GroupNorm):
 class InstanceNorm(nn.GroupNorm):
     """InstanceNorm2d(affine, no running statistics): the GroupNorm with a group for every channel.
 
-    Works in place where it can: it follows a convolution, and nobody else holds that one's output.
+    Works in place where it can: it follows a convolution, whose output nothing else holds.
     """
 
     def __init__(self, channels: int) -> None:

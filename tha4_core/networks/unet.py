@@ -106,7 +106,7 @@ class ResidualBlock(nn.Module):
         if skipped is not None:
             x = torch.cat([x, skipped], dim=1)
         shortcut = self.skip(x)
-        h = self.norm0(x, inplace=skipped is not None)  # after a concatenation nobody holds x but us
+        h = self.norm0(x, inplace=skipped is not None)  # after a concatenation nothing else holds x
         if self.resample == "down":
             h, shortcut = functional.avg_pool2d(h, 2), functional.avg_pool2d(shortcut, 2)
         h = self.norm1.modulate(self.conv0(h), self.cond1_layers(condition))
@@ -259,8 +259,8 @@ class UNet(nn.Module):
         for block in self.up_blocks:
             h = block(h, skips, condition)
         norm, silu, conv = self.last
-        seven: Tensor = conv(silu(norm(h.float(), inplace=True)))  # nobody holds h but us
-        return seven
+        channels: Tensor = conv(silu(norm(h.float(), inplace=True)))  # nothing else holds h
+        return channels
 
     def _precision(self) -> torch.dtype:
         return next(block.weight.dtype for block in self.down_blocks.modules() if isinstance(block, nn.Conv2d))
@@ -314,8 +314,8 @@ def _embedding(inputs: int) -> list[nn.Module]:
     return [nn.Linear(inputs, _CONDITION), nn.SiLU(), nn.Linear(_CONDITION, _CONDITION)]
 
 
-def _outputs(seven: Tensor, image: Tensor) -> Images:
-    direct, grid_change, logit = torch.split(seven, [4, 2, 1], dim=1)
+def _outputs(channels: Tensor, image: Tensor) -> Images:
+    direct, grid_change, logit = torch.split(channels, [4, 2, 1], dim=1)
     alpha, warped = torch.sigmoid(logit), warp(grid_change, image)
     return {
         "merged": blend(alpha, direct, warped),

@@ -136,7 +136,7 @@ class Teacher(nn.Module, ABC):
         """Frames in model space, float32 `[N, 4, 512, 512]` on the teacher's device, of `poses` `[N, 45]`.
 
         `batch` is how many poses pass the networks at once: 4 unless given, and always 1 on a CPU, where more is no
-        faster and so a frame never depends on its company. Equal poses are rendered once. Raises PoseError.
+        faster and so a frame never depends on the other poses. Equal poses are rendered once. Raises PoseError.
         """
         batch = self._batch(batch)
 

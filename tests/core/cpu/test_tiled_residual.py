@@ -70,7 +70,7 @@ def test_tiles_are_as_exact_as_the_modules(case: str, monkeypatch: pytest.Monkey
 
 
 @torch.no_grad()
-def test_a_picture_depends_neither_on_its_company_nor_on_threads() -> None:
+def test_a_picture_depends_neither_on_the_others_of_a_batch_nor_on_threads() -> None:
     block, inputs, (_, pose) = _made("concatenated")
     both = _run(block, inputs, pose)
     assert torch.equal(both, _run(block, inputs, pose))  # nor on which thread was faster
@@ -85,11 +85,11 @@ def test_a_picture_depends_neither_on_its_company_nor_on_threads() -> None:
 
 
 @torch.no_grad()
-def test_a_block_reads_what_another_made_as_it_is_now() -> None:
+def test_cached_sums_are_those_of_the_tensor_as_it_is_now() -> None:
     block, inputs, (_, pose) = _made("same")
     made = _run(block, inputs, pose)
     for _ in range(2):
-        exact = block(made.clone(), pose)  # nothing is known of a clone
+        exact = block(made.clone(), pose)  # the sums of a clone are not cached
         torch.testing.assert_close(block(made, pose), exact, rtol=1e-5, atol=1e-5)
         made.mul_(torch.linspace(1, 3, made.shape[1])[:, None, None])
 

@@ -190,7 +190,7 @@ def test_only_the_head_moving_poses_the_face_once(
 ) -> None:
     still, turned = golden["poses"][0], golden["poses"][0].clone()
     turned[39:] = golden["poses"][1, 39:]
-    teacher.to("cpu")  # a move forgets, even one that leads nowhere
+    teacher.to("cpu")  # a move empties the caches, even one to the same device
     with Runs(teacher) as runs:
         chunked = [teacher.render(character, pose) for pose in (turned, still)]
     assert runs == {name: 2 if name in ("body_morpher", "upscaler") else 1 for name in NETWORKS}

@@ -14,12 +14,11 @@ from comfy_api.latest import io
 from PIL import Image
 
 from ..tha4_core.demo import DemoRig
-from ..tha4_core.distill import PRESETS, Job, Report, distill, history_of
-from ..tha4_core.distill.curves import draw_curves
+from ..tha4_core.distill import PRESETS, Job, Report, distill, draw_curves, history_of
 from ..tha4_core.picture.character import Character
 from ..tha4_core.pose import Poses
-from ..tha4_core.student.model import Student
-from ..tha4_core.teacher.pipeline import Teacher
+from ..tha4_core.student import Student
+from ..tha4_core.teacher import Teacher
 from . import host, types
 from .student import FOLDER
 

@@ -11,9 +11,7 @@ from ..tha4_core.demo import DEMO_STUDENT
 from ..tha4_core.picture.model_space import SIZE
 from ..tha4_core.picture.published import DESCRIPTION
 from ..tha4_core.pose import Poses
-from ..tha4_core.student.gpu import PRECISIONS
-from ..tha4_core.student.model import Student
-from ..tha4_core.student.renderer import check_size
+from ..tha4_core.student import PRECISIONS, Student, check_size
 from . import host, types
 from .hub import FROM_HUB, hub_file, hub_inputs
 from .render import FrameSource, RenderJob, image_inputs, image_outputs, poses_input, render_images

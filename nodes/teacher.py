@@ -14,8 +14,7 @@ from ..tha4_core.errors import MissingWeightsError, THA4Error
 from ..tha4_core.picture.character import Character
 from ..tha4_core.picture.model_space import SIZE
 from ..tha4_core.pose import Poses
-from ..tha4_core.teacher.outputs_sheet import outputs_sheet
-from ..tha4_core.teacher.pipeline import Teacher, convert_files
+from ..tha4_core.teacher import Teacher, convert_files, outputs_sheet
 from ..tha4_core.weights import downloads
 from ..tha4_core.weights.sets import PUBLICATIONS, Files, Publication, find_teacher_files
 from . import host, types

@@ -12,8 +12,8 @@ from .errors import PictureError, PoseError, THA4Error, WeightsError
 from .picture import model_space as image
 from .picture.character import Character
 from .pose import PARAMETERS, Poses, make_pose
-from .student.model import Student
-from .teacher.pipeline import Teacher
+from .student import Student
+from .teacher import Teacher
 
 __all__ = [
     "PARAMETERS",

@@ -13,11 +13,11 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ...tha4_core.cpu.thread_pool import own_threads
+from ...tha4_core.cpu import intra_op_threads
 from ...tha4_core.demo import DemoRig, demo_character
 from ...tha4_core.errors import WeightsError
 from ...tha4_core.picture import model_space as images
-from ...tha4_core.student.model import Student
+from ...tha4_core.student import Student
 from .. import host
 from ..student import student_path, student_time, students
 
@@ -70,7 +70,7 @@ def render(request: FrameRequest, tick: Callable[[], None]) -> bytes:
 
 def _threads() -> AbstractContextManager[object]:
     """One thread only while a graph is running: the processor belongs to the graph."""
-    return own_threads(1) if host.is_prompt_running() else nullcontext()
+    return intra_op_threads(1) if host.is_prompt_running() else nullcontext()
 
 
 def _webp(picture: Image.Image, request: FrameRequest) -> bytes:

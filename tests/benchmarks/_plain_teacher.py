@@ -1,7 +1,7 @@
 """The teacher as it is usually written: what the benchmark compares with, and a second opinion on the numbers.
 
 The same modules and weights, run step by step as the specification puts it: no folded conditions, no fused layers, no
-layouts, nothing remembered.
+layouts, no caches.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from tha4_core.networks import norm, unet
 from tha4_core.picture.character import Character
-from tha4_core.teacher.pipeline import Teacher
+from tha4_core.teacher import Teacher
 
 
 @torch.no_grad()
@@ -56,10 +56,10 @@ def _group_norm(self: norm.GroupNorm, x: Tensor) -> Tensor:
 
 
 def _residual_block(
-    self: unet.ResidualBlock, x: Tensor, conditions: tuple[Tensor, Tensor], beside: Tensor | None = None
+    self: unet.ResidualBlock, x: Tensor, conditions: tuple[Tensor, Tensor], skipped: Tensor | None = None
 ) -> Tensor:
-    if beside is not None:
-        x = torch.cat([x, beside], dim=1)
+    if skipped is not None:
+        x = torch.cat([x, skipped], dim=1)
     h = _resample(self.resample, functional.silu(functional.group_norm(x, *_of(self.norm0))))
     h = functional.conv2d(h, self.conv0.weight, self.conv0.bias, padding=1)
     h = functional.group_norm(h, *_of(self.norm1))

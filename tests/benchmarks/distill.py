@@ -21,15 +21,16 @@ import torch
 from torch import Tensor
 
 from tests import recipe
-from tha4_core.distill import PRESETS, Preset, sample_poses, store
+from tha4_core.distill import PRESETS, Preset, evaluate, sample_poses
 from tha4_core.distill.batches import BodySampler, FaceSampler, generator, load_faces
-from tha4_core.distill.judging import evaluate, unmoved
-from tha4_core.distill.start import initialise
+from tha4_core.distill.evaluation import unmoved
+from tha4_core.distill.initialisation import initialise
+from tha4_core.distill.target_cache import TargetCache, compute_targets
 from tha4_core.distill.trainer import Trainer
 from tha4_core.picture import model_space as images
 from tha4_core.picture.character import Character
-from tha4_core.student.model import FACE_COLUMNS, FACE_ROWS, Student
-from tha4_core.teacher.targets import Targets
+from tha4_core.student import FACE_COLUMNS, FACE_ROWS, Student
+from tha4_core.teacher import Targets
 
 LAMBDA_00 = recipe.REFERENCE / "reference" / "lambda_00"
 _HELD_OUT = 12
@@ -50,7 +51,7 @@ class StudentAsTeacher:
         return Targets(output["blended"], output["warped"], output["grid_change"], full, face)
 
     def face_mask(self, character: Character) -> Tensor:
-        """Nobody says where this one's face moves; the frames do."""
+        """This teacher has no alphas that show where the face moves: no mask."""
         return torch.zeros(1, 128, 128)
 
 
@@ -67,29 +68,29 @@ def main() -> None:
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, {seconds:.0f} processor seconds each")
     with tempfile.TemporaryDirectory() as folder:
         work = options.work or Path(folder)
-        learn, judge = (_targets(work, teacher, n, s) for n, s in ((options.poses, 0), (_HELD_OUT, 1)))
-        print(f"unmoved picture: {unmoved(student.image, judge)!r}")
+        training, held_out = (_targets(work, teacher, n, s) for n, s in ((options.poses, 0), (_HELD_OUT, 1)))
+        print(f"unmoved picture: {unmoved(student.image, held_out)!r}")
         for name in options.presets:
-            _curve(PRESETS[name], student, teacher, learn, judge, seconds)
+            _curve(PRESETS[name], student, teacher, training, held_out, seconds)
 
 
-def _targets(folder: Path, teacher: StudentAsTeacher, count: int, seed: int) -> store.TargetStore:
+def _targets(folder: Path, teacher: StudentAsTeacher, count: int, seed: int) -> TargetCache:
     poses = sample_poses(count, seed)
-    store.compute(folder / str(seed), teacher.student.character, teacher, poses, lambda done: None)
-    return store.TargetStore(folder / str(seed), poses)
+    compute_targets(folder / str(seed), teacher.student.character, teacher, poses, lambda done: None)
+    return TargetCache(folder / str(seed), poses)
 
 
 def _curve(
     preset: Preset,
     picture: Student,
     teacher: StudentAsTeacher,
-    learn: store.TargetStore,
-    judge: store.TargetStore,
+    training: TargetCache,
+    held_out: TargetCache,
     seconds: float,
 ) -> None:
-    trainer = _trainer(preset, picture, teacher, learn)
+    trainer = _trainer(preset, picture, teacher, training)
     if not preset.published:
-        trainer = _trainer(preset.over(round(seconds / _cost(trainer))), picture, teacher, learn)
+        trainer = _trainer(preset.over(round(seconds / _cost(trainer))), picture, teacher, training)
     spent, marks = 0.0, [seconds * (point + 1) / _POINTS for point in range(_POINTS)]
     while spent < seconds and not trainer.done:
         start = time.process_time()
@@ -97,7 +98,7 @@ def _curve(
         spent += time.process_time() - start
         if spent >= marks[0] or trainer.done:
             marks = marks[1:] or [float("inf")]
-            scores = evaluate(trainer.student, judge)
+            scores = evaluate(trainer.student, held_out)
             step = trainer.progress.step
             rate = step * preset.crops * preset.side**2 / spent
             print(f"{preset.name:>6} {spent:6.0f} s {step:6} steps {rate / 1e3:7.0f}k pixels/s  {scores!r}", flush=True)
@@ -113,11 +114,11 @@ def _cost(trainer: Trainer) -> float:
     return (time.process_time() - start) / 20
 
 
-def _trainer(preset: Preset, picture: Student, teacher: StudentAsTeacher, learn: store.TargetStore) -> Trainer:
+def _trainer(preset: Preset, picture: Student, teacher: StudentAsTeacher, training: TargetCache) -> Trainer:
     student = Student(picture.character)
     initialise(student.face_morpher, student.body_morpher, generator(0, 0, 2), published=preset.published)
-    faces, mask = load_faces(learn, torch.device("cpu")), teacher.face_mask(picture.character)
-    face, body = FaceSampler(learn, faces, mask), BodySampler(learn, faces, student.image)
+    faces, mask = load_faces(training, torch.device("cpu")), teacher.face_mask(picture.character)
+    face, body = FaceSampler(training, faces, mask), BodySampler(training, faces, student.image)
     return Trainer(student, face, body, preset, 0, lambda: None)
 
 

@@ -26,7 +26,7 @@ from tests import recipe
 from tests.benchmarks._plain_teacher import make_plain, plain_render
 from tha4_core import pose
 from tha4_core.picture.character import Character, open_picture, square_picture
-from tha4_core.teacher.pipeline import PRECISIONS, Teacher
+from tha4_core.teacher import PRECISIONS, Teacher
 
 PICTURE = recipe.REFERENCE / "reference" / "lambda_00" / "character.png"
 
@@ -36,7 +36,7 @@ def main() -> None:
     teacher, plain = _teachers(options)
     character = _character()
     print(f"torch {torch.__version__}, {options.device}, {options.precision}, {torch.get_num_threads()} threads")
-    print("plain: one pose at a time, float32, nothing folded, fused or remembered; taken between our own runs")
+    print("plain: one pose at a time, float32, nothing folded, fused or cached; taken between our own runs")
     print(f"medians of {options.rounds} rounds")
     print(f"{'poses':>6} {'moving':>10} {'s/frame':>9} {'frames/s':>9} {'plain s/frame':>14} {'times as fast':>14}")
     for count in (1, 4) if options.quick else (1, 4, 16):

@@ -2,7 +2,7 @@
 
 python3 dev.py bench tha3 [--rounds N] [--device cuda] [--precision float16]
 
-Weights are synthetic (their values do not matter to the time), every pose is new, so nothing is remembered from one
+Weights are synthetic (their values do not matter to the time), every pose is new, so nothing is cached from one
 frame to the next but the character's layers. A *round* is one frame of each teacher; the table gives medians.
 """
 
@@ -16,7 +16,7 @@ from statistics import median
 import torch
 
 from tha4_core.picture.character import Character
-from tha4_core.teacher.pipeline import ARCHITECTURES, Teacher
+from tha4_core.teacher import ARCHITECTURES, Teacher
 
 
 def main() -> None:

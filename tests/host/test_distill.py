@@ -14,7 +14,7 @@ from PIL import Image
 from tests.host.comfyui import PACK, ComfyUI, Prompt, api_form, prepare_base, running
 from tests.host.test_graphs import NO_HUB, NOD, node, saved
 from tha4_core.distill import history_of
-from tha4_core.student.model import Student
+from tha4_core.student import Student
 
 PLACING = {"file": "demo", "fit": "auto", "scale": 1.0, "offset_x": 0.0, "offset_y": 0.0, **NO_HUB}
 LOADING = {"teacher": "demo rig", "precision": "auto", "auto_download": False, "repo_id": "", "revision": "main"}

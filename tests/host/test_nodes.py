@@ -12,7 +12,7 @@ from torch import Tensor
 
 from tha4_core.picture.model_space import over_background, to_srgb
 from tha4_core.pose import NAMES
-from tha4_core.student.model import Student as CoreStudent
+from tha4_core.student import Student as CoreStudent
 
 NO_HUB = {"repo_id": "", "file_name": "", "revision": "main"}
 Call = Callable[..., Any]

@@ -1,4 +1,4 @@
-"""Memory for features that is used again: what is new to a process costs as much time as the work done in it."""
+"""A pool of buffers for features: memory that is new to a process costs as much time as the work done in it."""
 
 from __future__ import annotations
 
@@ -13,39 +13,39 @@ from torch import Tensor
 _ALIGNMENT = 64  # bytes: a cache line, and the widest vector
 
 
-class Memory:
-    """Lends tensors on the CPU. What one lies in is lent again as soon as nothing holds it or a view of it.
+class BufferPool:
+    """Gives tensors on the CPU. A buffer is used again as soon as no tensor on it, and no view of one, is left.
 
-    Lives as long as the networks that it serves. A copy of it begins with nothing.
+    A pool lives as long as the networks that use it. A copy of a pool starts empty.
     """
 
     def __init__(self) -> None:
         self._free: defaultdict[int, list[np.ndarray]] = defaultdict(list)
 
-    def __reduce__(self) -> tuple[type[Memory], tuple[()]]:
-        return Memory, ()
+    def __reduce__(self) -> tuple[type[BufferPool], tuple[()]]:
+        return BufferPool, ()
 
-    def tensor(self, *shape: int) -> Tensor:
+    def empty(self, *shape: int) -> Tensor:
         """A tensor of this shape, float32, with anything in it."""
         count = math.prod(shape)
         free = self._free[count]
         try:
-            numbers = free.pop()
+            buffer = free.pop()
         except IndexError:
-            numbers = _aligned(count)
-        lent = numbers.view()  # dies with the last tensor on it
-        weakref.finalize(lent, free.append, numbers).atexit = False
-        return torch.from_numpy(lent).view(shape)
+            buffer = _aligned(count)
+        view = buffer.view()  # is deleted with the last tensor on it
+        weakref.finalize(view, free.append, buffer).atexit = False
+        return torch.from_numpy(view).view(shape)
 
     def clear(self) -> None:
-        """Give back to the system what is not lent, and what is lent as soon as nothing holds it."""
+        """Free the buffers that are not in use, and those in use as soon as they no longer are."""
         for free in self._free.values():
             free.clear()
-        self._free.clear()  # what is still lent comes back to a list of nobody's
+        self._free.clear()  # buffers still in use return to lists that nothing holds any more
 
 
 def _aligned(count: int) -> np.ndarray:
-    spare = _ALIGNMENT // 4
-    numbers = np.empty(count + spare, np.float32)
-    first = -(numbers.ctypes.data // 4) % spare
+    padding = _ALIGNMENT // 4
+    numbers = np.empty(count + padding, np.float32)
+    first = -(numbers.ctypes.data // 4) % padding
     return numbers[first : first + count]

@@ -1,4 +1,4 @@
-"""Threads that share the tiles of a picture out among themselves."""
+"""A thread pool for pictures: every thread takes whole row tiles, one after another."""
 
 from __future__ import annotations
 
@@ -12,31 +12,33 @@ from typing import Any
 
 import torch
 
-Tiles = Iterator[slice]
-"""The tiles that are still to do; a worker takes the next one whenever it has finished one."""
+RowTiles = Iterator[slice]
+"""The row tiles of a picture that are still to do. A thread takes the next one when it has finished one."""
 
 _TICK_SECONDS = 0.05
-_default = Lock()  # what is set for threads to come is the process's: two that change it and put it back would mix
+# The thread count that new threads start with belongs to the process: only one thread at a time may change it and put
+# it back.
+_default_lock = Lock()
 
 
-class Crew:
-    """Runs a job over the tiles of a picture: on every thread of the CPU, or at once where there is a GPU."""
+class ThreadPool:
+    """Runs a job over the row tiles of a picture: on every thread of the CPU, or at once where there is a GPU."""
 
-    def __init__(self, pool: ThreadPoolExecutor | None, threads: int, tick: Callable[[], None]) -> None:
-        self._pool, self.threads, self._tick = pool, threads, tick
+    def __init__(self, executor: ThreadPoolExecutor | None, threads: int, tick: Callable[[], None]) -> None:
+        self._executor, self.threads, self._tick = executor, threads, tick
 
-    def share(self, tiles: Iterable[slice], job: Callable[[Tiles], None]) -> None:
+    def run(self, tiles: Iterable[slice], job: Callable[[RowTiles], None]) -> None:
         """Call `job` once on every thread, each time with an iterator of tiles; every tile is in one of them.
 
-        Returns when all tiles are done. The caller's `tick` is called on the caller's thread, at least once and some
+        Returns when all tiles are done. The caller's `tick` is called on the caller's thread, at least once and about
         twenty times a second. What it or a job raises stops the others after their tile, and is raised.
         """
-        left = deque(tiles)
-        if self._pool is None:
+        queue = deque(tiles)
+        if self._executor is None:
             self._tick()
-            job(_take(left))
+            job(_take(queue))
             return
-        workers = [self._pool.submit(_without_gradients, job, _take(left)) for _ in range(self.threads)]
+        workers = [self._executor.submit(_without_gradients, job, _take(queue)) for _ in range(self.threads)]
         try:
             waiting = set(workers)
             while waiting:
@@ -45,13 +47,13 @@ class Crew:
                 for worker in done:
                     worker.result()
         finally:
-            left.clear()
+            queue.clear()
             wait(workers)
 
 
 @contextmanager
-def gathered(device: torch.device, tick: Callable[[], None] | None = None) -> Iterator[Crew]:
-    """A crew for work on `device`: on the CPU as many threads as PyTorch uses, elsewhere the caller's alone.
+def temporary_pool(device: torch.device, tick: Callable[[], None] | None = None) -> Iterator[ThreadPool]:
+    """A pool for work on `device`: on the CPU as many threads as PyTorch uses, elsewhere the caller's alone.
 
     Every thread takes whole tiles, and no operation is split among threads, the caller's own within the context
     included. That way a tile stays in one core's cache, and threads wait for each other once a picture. A barrier in
@@ -59,57 +61,57 @@ def gathered(device: torch.device, tick: Callable[[], None] | None = None) -> It
     """
     tick = tick or _nothing
     if device.type != "cpu":
-        yield Crew(None, 1, tick)
+        yield ThreadPool(None, 1, tick)
         return
-    threads = _own_threads()
-    with own_threads(1), _pool(threads) as pool:
-        yield Crew(pool, threads, tick)
+    threads = _intra_op_threads()
+    with intra_op_threads(1), _executor(threads) as executor:
+        yield ThreadPool(executor, threads, tick)
 
 
 @cache
-def standing(threads: int) -> Crew:
-    """A crew of so many threads on the CPU that stays: for what is too short to gather one each time."""
-    return Crew(_pool(threads), threads, _nothing)
+def shared_pool(threads: int) -> ThreadPool:
+    """The pool of so many CPU threads that the whole process shares: for work too short to start threads each time."""
+    return ThreadPool(_executor(threads), threads, _nothing)
 
 
 @contextmanager
-def own_threads(count: int) -> Iterator[None]:
+def intra_op_threads(count: int) -> Iterator[None]:
     """Within it, PyTorch splits the operations of this thread, and of no other, among `count` threads.
 
-    `torch.set_num_threads` also sets what threads start with that have not computed before: among them may be the one
-    that is about to run somebody's graph, and would keep it. So that default is put back at once.
+    `torch.set_num_threads` also sets the count of threads that have not computed yet. One of those may be about to run
+    somebody's graph, and would keep that count. So the default is put back at once.
     """
-    before = _own_threads()
-    _set_own_threads(count)
+    before = _intra_op_threads()
+    _set_intra_op_threads(count)
     try:
         yield
     finally:
-        _set_own_threads(before)
+        _set_intra_op_threads(before)
 
 
-def _pool(threads: int) -> ThreadPoolExecutor:
-    """Of threads in which PyTorch splits nothing."""
-    pool = ThreadPoolExecutor(threads, "tha4", torch.get_num_threads)
+def _executor(threads: int) -> ThreadPoolExecutor:
+    """Threads in which PyTorch splits no operation."""
+    executor = ThreadPoolExecutor(threads, "tha4", torch.get_num_threads)
     started = Barrier(threads)
-    with _default_of(1):
-        wait([pool.submit(started.wait) for _ in range(threads)])
-    return pool
+    with _default_intra_op_threads(1):
+        wait([executor.submit(started.wait) for _ in range(threads)])
+    return executor
 
 
-def _own_threads() -> int:
-    with _default:  # a thread that computes for the first time takes the default: not one that is about to be put back
+def _intra_op_threads() -> int:
+    with _default_lock:  # a thread that has not computed yet takes the default: not one that is about to be put back
         return torch.get_num_threads()
 
 
-def _set_own_threads(count: int) -> None:
-    with _default_of(count):
+def _set_intra_op_threads(count: int) -> None:
+    with _default_intra_op_threads(count):
         torch.set_num_threads(count)
 
 
 @contextmanager
-def _default_of(count: int) -> Iterator[None]:
+def _default_intra_op_threads(count: int) -> Iterator[None]:
     """Within it, threads that compute for the first time start with `count`."""
-    with _default:
+    with _default_lock:
         before = _in_new_thread(torch.get_num_threads)
         _in_new_thread(torch.set_num_threads, count)
         try:
@@ -123,17 +125,17 @@ def _in_new_thread(function: Callable[..., Any], *arguments: Any) -> Any:
         return thread.submit(function, *arguments).result()
 
 
-def _take(left: deque[slice]) -> Tiles:
+def _take(queue: deque[slice]) -> RowTiles:
     while True:
         try:
-            tile = left.popleft()
+            tile = queue.popleft()
         except IndexError:
             return
         yield tile
 
 
-def _without_gradients(job: Callable[[Tiles], None], tiles: Tiles) -> None:
-    with torch.no_grad():  # a setting of the thread, like the one above
+def _without_gradients(job: Callable[[RowTiles], None], tiles: RowTiles) -> None:
+    with torch.no_grad():  # a setting of the thread, like the thread count
         job(tiles)
 
 

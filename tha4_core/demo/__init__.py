@@ -1,4 +1,11 @@
-"""A character of our own: her rig (a teacher that needs no weights), her student, a motion and a recording to try."""
+"""A character of our own: her rig (a teacher that needs no weights), her student, a motion and a recording to try.
+
+rig         the teacher: everything that `Teacher` offers for one character
+expression  the face: brows, eyes, mouth (shapes: their curves)
+motion      how the layers move
+layers      the layers as textures, and their files
+art         the drawing itself: what the layers were made with
+"""
 
 from pathlib import Path
 
@@ -9,6 +16,6 @@ DEMO_STUDENT = Path(__file__).with_name("student.safetensors")
 MOTION = Path(__file__).with_name("motion.json")
 """Two seconds of poses."""
 RECORDING = Path(__file__).with_name("recording.txt")
-"""Six seconds of a face as iFacialMocap would log them; made up, nobody's."""
+"""Six seconds of a face as iFacialMocap would log them; made up, no real person's."""
 
 __all__ = ["DEMO_STUDENT", "MOTION", "RECORDING", "DemoRig", "demo_character"]

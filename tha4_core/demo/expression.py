@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
+from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -146,7 +147,7 @@ class Expression(nn.Module):
         canvas[left], canvas[right] = drawn[:, 0], drawn[:, 1].flip(-1)
 
     def _brow_cover(self, pose: Tensor) -> Tensor:
-        weights = pose[:, poses.EYEBROW].reshape(-1, 6, 2).transpose(1, 2)
+        weights = rearrange(pose[:, poses.EYEBROW], "n (kind side) -> n side kind", side=2)
         row = self.brow[0] + torch.einsum(
             "nsk,kc->nsc", weights / weights.sum(2, keepdim=True).clamp(min=1), self.brows
         )

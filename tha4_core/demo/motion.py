@@ -1,6 +1,6 @@
 """How the demo's layers move for the last six numbers of a pose: head, neck, body, breathing.
 
-Every layer is a sheet with a depth: the head's sheets turn about the neck as one body would, so near ones move more
+Every layer is flat and has a depth: the head's layers turn about the neck as one body would, so near ones move more
 than far ones. The hair's ends hang and lag. A movement takes a point of the rest picture to a place in the frame; what
 a frame needs is the way back, which is found by iteration on a coarse grid and is smooth between its nodes.
 """
@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 
 import torch
+from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -55,9 +56,9 @@ class Movement(nn.Module):
         traits = self.traits.expand(*shape).flatten(0, 1)
         rest = target
         for _ in range(STEPS):
-            grid = (rest.flatten(0, 1).movedim(1, -1) / CELL + 1) / NODES * 2 - 1
+            grid = (rearrange(rest, "n layer xy h w -> (n layer) h w xy") / CELL + 1) / NODES * 2 - 1
             here = functional.grid_sample(traits, grid, padding_mode="border", align_corners=False)
-            here = here.reshape(*shape[:2], *here.shape[1:])
+            here = rearrange(here, "(n layer) trait h w -> n layer trait h w", layer=len(LAYERS))
             rest = rest - _turned_back(moved(rest, here, pose) - target, here, pose)
         return rest - target
 

@@ -1,4 +1,4 @@
-"""The demo's character and its rig: a teacher of its own kind, whose layers move instead of a network's pixels.
+"""The demo's character and its rig: a teacher without networks, which moves the layers of a drawing.
 
 It needs no weights and gives what the networks give, under the same names (spec section 4.3), so that it can be
 rendered, distilled and tested against like them.
@@ -9,6 +9,7 @@ from __future__ import annotations
 from functools import cache
 
 import torch
+from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -17,7 +18,7 @@ from ..picture import model_space as images
 from ..picture.character import Character
 from ..picture.warping import warp
 from ..pose import COUNT, check_poses
-from ..teacher.targets import Targets
+from ..teacher import Targets
 from . import expression, motion, shapes
 from .layers import FINE, Layer, load_layers
 
@@ -69,7 +70,7 @@ class DemoRig(nn.Module):
         return self._merge(poses, *self.face(poses))[0]
 
     def outputs(self, character: Character, poses: Tensor) -> dict[str, Tensor]:
-        """What distillation asks of a teacher, for poses `[N, 45]`, under the names of spec section 4.3.
+        """What distillation needs of a teacher, for poses `[N, 45]`, under the names of spec section 4.3.
 
         `upscaler.merged` (the frame), `upscaler.warped`, `upscaler.grid_change` (exact where the rest picture shows
         the surface that the frame shows), `face_morphed_full` and its part `face_morpher.output`. Raises as `render`.
@@ -150,23 +151,23 @@ class DemoRig(nn.Module):
         """The frame in model space and its grid change."""
         fields = self.movement(poses)
         canvas = head.new_zeros(poses.shape[0], 4, images.SIZE, images.SIZE)
-        way = motion.spread(_behind(fields), (0, images.SIZE), (0, images.SIZE)).contiguous()
-        for name, texture, field in self._sheets(fields, head, brows):
+        grid_change = motion.spread(_behind(fields), (0, images.SIZE), (0, images.SIZE)).contiguous()
+        for name, texture, field in self._drawn_layers(fields, head, brows):
             rows, columns = self.rectangles[name]
             moved = motion.spread(field, rows, columns)
             seen = self._look_up(name, texture, (rows, columns), moved)
             _over(canvas[..., slice(*rows), slice(*columns)], seen)
             if name != "brows":
-                part = way[..., slice(*rows), slice(*columns)]
+                part = grid_change[..., slice(*rows), slice(*columns)]
                 part.addcmul_(moved - part, seen[:, 3:])
-        return model_space(canvas), way.mul_(2 / images.SIZE)
+        return model_space(canvas), grid_change.mul_(2 / images.SIZE)
 
-    def _sheets(self, fields: Tensor, head: Tensor, brows: Tensor) -> list[tuple[str, Tensor, Tensor]]:
+    def _drawn_layers(self, fields: Tensor, head: Tensor, brows: Tensor) -> list[tuple[str, Tensor, Tensor]]:
         """Name, texture and field of everything that is drawn, back to front."""
         textures = {name: getattr(self, f"layer_{name}") for name in motion.LAYERS}
         textures["head"] = filtered(head)
-        sheets = [(name, textures[name], fields[:, i]) for i, name in enumerate(motion.LAYERS)]
-        return [*sheets, ("brows", filtered(brows * BROWS_THROUGH_HAIR), fields[:, motion.LAYERS.index("head")])]
+        layers = [(name, textures[name], fields[:, i]) for i, name in enumerate(motion.LAYERS)]
+        return [*layers, ("brows", filtered(brows * BROWS_THROUGH_HAIR), fields[:, motion.LAYERS.index("head")])]
 
     def _look_up(self, name: str, texture: Tensor, place: Rectangle, moved: Tensor) -> Tensor:
         """A layer as it shows in a rectangle of the frame, `[N, 4, h, w]`, by displacements `[N, 2, h, w]`."""
@@ -178,7 +179,7 @@ class DemoRig(nn.Module):
         height, width = texture.shape[-2:]
         scale = torch.tensor([2 * FINE / width, 2 * FINE / height], device=moved.device)
         shift = torch.tensor([1 / width + 1, 1 / height + 1], device=moved.device)
-        grid = torch.addcmul(still * scale - shift, moved.movedim(1, -1), scale)
+        grid = torch.addcmul(still * scale - shift, rearrange(moved, "n xy h w -> n h w xy"), scale)
         return functional.grid_sample(texture.expand(moved.shape[0], -1, -1, -1), grid, align_corners=False)
 
 

@@ -1,15 +1,25 @@
 """Distillation: a teacher and a character in, a student that needs no teacher out (paper section 5, spec section 6).
 
-run.distill is the way through: job (what is asked for) -> poses, store (what the teacher shows) -> start, batches,
-forward, losses, optimizers, trainer (the loop) -> watch, judging (how good it is) -> a student's file.
+run             a distillation from start to end: begin reading here
+poses           poses to train on
+target_cache    the teacher's images of them, on disk
+recipe          loss terms, presets, schedules
+initialisation  first weights
+batches         pixels and crops of a step
+forward         the networks at those pixels and crops
+optimizer       Muon
+trainer         the training loop and its checkpoints
+evaluation      scores against the teacher
+reporting       history, reports, curves
+
+On the command line: `python -m tha4_core.distill`.
 """
 
-from .job import PRECISIONS, Job
-from .judging import Scores, evaluate
+from .evaluation import Scores, evaluate
 from .poses import read_poses, sample_poses
-from .presets import PRESETS, Preset
-from .run import distill, history_of
-from .watch import Report
+from .recipe import PRESETS, Preset
+from .reporting import Report, draw_curves
+from .run import PRECISIONS, Job, distill, history_of
 
 __all__ = [
     "PRECISIONS",
@@ -19,6 +29,7 @@ __all__ = [
     "Report",
     "Scores",
     "distill",
+    "draw_curves",
     "evaluate",
     "history_of",
     "read_poses",

@@ -4,7 +4,7 @@
     torchrun --nproc-per-node 2 -m tha4_core.distill train ...
     python -m tha4_core.distill evaluate mine.safetensors --teacher models/tha4/teacher
 
-A training that was begun here goes on in the Distill Student node, and the other way round.
+A training that was begun here can be resumed in the Distill Student node, and the other way round.
 """
 
 from __future__ import annotations
@@ -22,14 +22,15 @@ import torch.distributed
 from ..demo import DemoRig, demo_character
 from ..errors import DistillError, THA4Error
 from ..picture.character import Character
-from ..student.model import Student
-from ..teacher.pipeline import Teacher
-from . import PRECISIONS, PRESETS, Job, Report, distill, evaluate, read_poses, sample_poses, store
-from .judging import side_by_side
+from ..student import Student
+from ..teacher import Teacher
+from . import PRECISIONS, PRESETS, Job, Report, distill, evaluate, read_poses, sample_poses
+from .evaluation import side_by_side
 from .run import HELD_OUT_SEED
+from .target_cache import TargetCache, compute_targets
 from .trainer import rank
 
-_SAY_SECONDS = 10.0
+_PRINT_SECONDS = 10.0
 _ON_SHEET = 6
 
 
@@ -73,13 +74,13 @@ def _parse() -> argparse.Namespace:
     train.add_argument("--work", type=Path, default=Path("distill"), help="where checkpoints and teacher's frames go")
     train.add_argument("--start-from", type=Path, help="a student to go on from, at the recipe's middle")
     train.add_argument("--licence", default="", help="of the result; follows from picture and teacher")
-    train.add_argument("--restart", action="store_true", help="forget what was begun or made under this name")
+    train.add_argument("--restart", action="store_true", help="discard what was begun or made under this name")
     train.set_defaults(run=_train)
-    judge = commands.add_parser("evaluate", parents=[common], help="scores on poses that no preset learns from")
-    judge.add_argument("student", type=Path)
-    judge.add_argument("--count", type=int, default=200, help="poses (default: 200)")
-    judge.add_argument("--sheet", type=Path, help="also write a picture: teacher, student, difference")
-    judge.set_defaults(run=_evaluate)
+    evaluation = commands.add_parser("evaluate", parents=[common], help="scores on poses that no preset learns from")
+    evaluation.add_argument("student", type=Path)
+    evaluation.add_argument("--count", type=int, default=200, help="poses (default: 200)")
+    evaluation.add_argument("--sheet", type=Path, help="also write a picture: teacher, student, difference")
+    evaluation.set_defaults(run=_evaluate)
     return parser.parse_args()
 
 
@@ -103,7 +104,7 @@ def _train(options: argparse.Namespace) -> int:
         start_from=Student.load(options.start_from) if options.start_from else None,
         licence=options.licence,
     )
-    distill(job, restart=options.restart, report=_Speaker().say)
+    distill(job, restart=options.restart, report=_Printer().report)
     if rank() == 0:
         print(job.path)
     return 0
@@ -113,8 +114,8 @@ def _evaluate(options: argparse.Namespace) -> int:
     student, teacher = Student.load(options.student), _teacher(options.teacher, options.device)
     poses = sample_poses(options.count, HELD_OUT_SEED)
     with tempfile.TemporaryDirectory() as folder, torch.inference_mode():
-        store.compute(Path(folder), student.character, teacher, poses, lambda done: None)
-        targets = store.TargetStore(Path(folder), poses)
+        compute_targets(Path(folder), student.character, teacher, poses, lambda done: None)
+        targets = TargetCache(Path(folder), poses)
         print(f"{options.count} poses that no preset learns from:\n{evaluate(student, targets)}")
         if options.sheet:
             side_by_side(student, targets, list(range(min(_ON_SHEET, options.count)))).save(options.sheet)
@@ -130,16 +131,16 @@ def _teacher(name: str, device: str) -> Teacher | DemoRig:
     return (DemoRig() if name == "demo" else Teacher.load(name)).to(device)
 
 
-class _Speaker:
-    """Says every few seconds how far a run is."""
+class _Printer:
+    """Prints every few seconds how far a run is."""
 
     def __init__(self) -> None:
-        self._said = 0.0
+        self._printed = 0.0
 
-    def say(self, report: Report) -> None:
-        if rank() != 0 or (time.monotonic() - self._said < _SAY_SECONDS and report.done < report.total):
+    def report(self, report: Report) -> None:
+        if rank() != 0 or (time.monotonic() - self._printed < _PRINT_SECONDS and report.done < report.total):
             return
-        self._said = time.monotonic()
+        self._printed = time.monotonic()
         scores = report.progress.scores
         psnr = f", face {scores[-1][1]:.2f} dB, figure {scores[-1][2]:.2f} dB" if scores else ""
         print(

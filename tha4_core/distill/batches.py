@@ -1,6 +1,6 @@
-"""What one step looks at: pixels of faces and crops of frames, drawn where something happens.
+"""The batches of a step: pixels of faces and crops of frames, sampled more often where pictures change.
 
-Every draw comes from a generator of (seed, step) alone: there is no random state to keep, and every process of a run
+Every draw comes from a generator of (seed, step) alone: there is no random state to save, and every process of a run
 draws the same.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import torch
+from einops import rearrange
 from torch import Tensor
 from torch.nn import functional
 
@@ -17,8 +18,8 @@ from ..picture.model_space import SIZE
 from ..picture.warping import positions
 from ..pose import HEAD_FREE
 from .forward import crop_positions
-from .losses import BodyTerms
-from .store import TargetStore
+from .recipe import BodyTerms
+from .target_cache import TargetCache
 
 # The face that the teacher morphs, and the part of it that is the student's.
 _MORPHED = (slice(32, 224), slice(160, 352))
@@ -28,7 +29,7 @@ _STUDENT = (slice(48, 176), slice(32, 160))
 _FACE_SHARES = (0.25, 0.5, 0.25)
 # How the centres of crops are drawn: where the figure ever is, where the frame changes over the poses, anywhere.
 _BODY_SHARES = (0.45, 0.45, 0.1)
-_LOOKED_AT = 64  # poses that tell where things change
+_SAMPLED_POSES = 64  # show where pictures change
 _ALIGNMENT = 4  # pixels: a crop starts on a whole pixel of the coarsest level
 _VISIBLE = 0.02  # alpha
 
@@ -87,26 +88,26 @@ def generator(seed: int, step: int, stream: int) -> torch.Generator:
     return torch.Generator().manual_seed((seed * 1_000_003 + step) * 8 + stream)
 
 
-def load_faces(store: TargetStore, device: torch.device) -> Tensor:
-    """All faces of a store in the memory of a device, float16 `[N, 192, 192, 4]`."""
-    faces = torch.empty(len(store.poses), *store.face(0).shape, dtype=torch.float16, device=device)
+def load_faces(targets: TargetCache, device: torch.device) -> Tensor:
+    """All faces of the targets in the memory of a device, float16 `[N, 192, 192, 4]`."""
+    faces = torch.empty(len(targets.poses), *targets.face(0).shape, dtype=torch.float16, device=device)
     for index in range(len(faces)):
-        faces[index] = store.face(index)
+        faces[index] = targets.face(index)
     return faces
 
 
 class FaceSampler:
     """Draws pixels of the student's part of all faces."""
 
-    def __init__(self, store: TargetStore, faces: Tensor, mask: Tensor) -> None:
+    def __init__(self, targets: TargetCache, faces: Tensor, mask: Tensor) -> None:
         device, (rows, columns) = faces.device, _STUDENT
         self._faces = faces[:, rows, columns]
         change = _change([face.float() for face in self._faces[_spread(len(faces))]])
         mask = mask.to(device)
         density = torch.stack([torch.ones_like(change), change, mask[0]])
-        self._poses = store.poses[:, HEAD_FREE].to(device)
+        self._poses = targets.poses[:, HEAD_FREE].to(device)
         self._mask = mask.flatten()[:, None]
-        self._xy = positions(FACE_SIZE, FACE_SIZE, device=device)[0].flatten(1).T.contiguous()
+        self._xy = rearrange(positions(FACE_SIZE, FACE_SIZE, device=device), "1 xy h w -> (h w) xy").contiguous()
         self._cumulative = _mixed(density, _FACE_SHARES).flatten().cumsum(0).cpu()
 
     def pixels(self, count: int, random: torch.Generator) -> FaceBatch:
@@ -127,13 +128,13 @@ class FaceSampler:
 
 
 class BodySampler:
-    """Draws crops of the frames of a store, which stay on disk."""
+    """Draws crops of frames, which stay on disk."""
 
-    def __init__(self, store: TargetStore, faces: Tensor, image: Tensor) -> None:
+    def __init__(self, targets: TargetCache, faces: Tensor, image: Tensor) -> None:
         """`image` `[1, 4, 512, 512]` is the picture at rest."""
-        self._store, self._faces, self._device = store, faces, faces.device
-        self._rest = image[0].movedim(0, -1).to(self._device).contiguous()
-        frames = [store.frame(index) for index in _spread(len(store.poses)).tolist()]
+        self._targets, self._faces, self._device = targets, faces, faces.device
+        self._rest = rearrange(image, "1 c h w -> h w c").to(self._device).contiguous()
+        frames = [targets.frame(index) for index in _spread(len(targets.poses)).tolist()]
         ever = torch.stack([frame[..., 3] for frame in frames]).amax(0) > 2 * _VISIBLE - 1
         self._density = _mixed(
             torch.stack([ever.float(), _change(frames), torch.ones_like(frames[0][..., 0])]), _BODY_SHARES
@@ -146,7 +147,7 @@ class BodySampler:
         centre = _draw(density, count, random)
         first = torch.stack([centre // size, centre % size]) - side // 2
         rows, columns = (first // _ALIGNMENT * _ALIGNMENT).clamp(0, size - side)
-        which = torch.randint(len(self._store.poses), (count,), generator=random)
+        which = torch.randint(len(self._targets.poses), (count,), generator=random)
         return self._batch(which.tolist(), rows, columns, side, size)
 
     @staticmethod
@@ -164,18 +165,18 @@ class BodySampler:
             for row, column in zip(rows.tolist(), columns.tolist(), strict=True)
         ]
         where = list(zip(which, parts, strict=True))
-        frame = _smaller(torch.stack([self._store.frame(i, *part) for i, part in where]), scale).to(self._device)
-        grid = _smaller(torch.stack([self._store.grid_change(i, *part) for i, part in where]), scale).to(self._device)
+        frame = _smaller(torch.stack([self._targets.frame(i, *part) for i, part in where]), scale).to(self._device)
+        grid = _smaller(torch.stack([self._targets.grid_change(i, *part) for i, part in where]), scale).to(self._device)
         rows, columns = rows.to(self._device), columns.to(self._device)
         xy = crop_positions(rows, columns, side, size)
         pictures = Pictures(self._rest, self._faces, torch.tensor(which, device=self._device))
         target = BodyTerms(frame, pictures.warped(xy + grid), grid, frame)
-        return BodyBatch(self._store.poses[which].to(self._device), rows, columns, pictures, xy, target)
+        return BodyBatch(self._targets.poses[which].to(self._device), rows, columns, pictures, xy, target)
 
 
 def _spread(count: int) -> Tensor:
-    """Indices of up to `_LOOKED_AT` of `count` poses, evenly apart."""
-    return torch.linspace(0, count - 1, min(count, _LOOKED_AT)).round().long()
+    """Indices of up to `_SAMPLED_POSES` of `count` poses, evenly apart."""
+    return torch.linspace(0, count - 1, min(count, _SAMPLED_POSES)).round().long()
 
 
 def _change(images: list[Tensor]) -> Tensor:
@@ -187,8 +188,8 @@ def _change(images: list[Tensor]) -> Tensor:
 def _mixed(densities: Tensor, shares: tuple[float, ...]) -> Tensor:
     """Densities `[n, H, W]` mixed by their shares `[1, H, W]`; the share of one that is 0 everywhere goes to others."""
     totals = densities.flatten(1).sum(1)
-    known = [(d / total, share) for d, total, share in zip(densities, totals, shares, strict=True) if total > 0]
-    mixed = sum((density * share for density, share in known), torch.zeros_like(densities[0]))
+    nonzero = [(d / total, share) for d, total, share in zip(densities, totals, shares, strict=True) if total > 0]
+    mixed = sum((density * share for density, share in nonzero), torch.zeros_like(densities[0]))
     return (mixed / mixed.sum())[None]
 
 

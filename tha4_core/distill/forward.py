@@ -1,7 +1,7 @@
-"""The student's networks as training sees them: any pixels of the face, any crops of the body, with gradients.
+"""Forward passes for training: the student's networks at any pixels of the face and crops of the body, with gradients.
 
-The same functions as `networks.siren`, evaluated where a step wants them and nowhere else. Pixels are rows, so a layer
-is one matrix product; a pose is a part of the bias of its pixels.
+The same functions as `networks.siren`, evaluated at the pixels of a batch only. Pixels are rows, so a layer is one
+matrix product; a pose is a part of the bias of its pixels.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def body_crops(network: BodyMorpher, poses: Tensor, rows: Tensor, columns: Tenso
 def crop_positions(rows: Tensor, columns: Tensor, side: int, size: int, halo: int = 0) -> Tensor:
     """Pixel centres (x, y in -1..1) of crops of a `size` x `size` grid, `[K, side + 2 halo, side + 2 halo, 2]`.
 
-    Pixels beyond the grid stand at its edge.
+    Pixels beyond the grid are clamped to its edge.
     """
     steps = torch.arange(-halo, side + halo, device=rows.device)
     y, x = ((2 * (first[:, None] + steps).clamp(0, size - 1) + 1) / size - 1 for first in (rows, columns))

@@ -1,4 +1,4 @@
-"""Poses that a student learns from: plausible ones drawn from a seed, or the numbers of a file."""
+"""Poses to train on: plausible ones sampled from a seed, or those of a file."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def sample_poses(count: int, seed: int) -> Tensor:
 
 
 class _Moment:
-    """One pose in the making: named numbers written into a row of 45."""
+    """One random pose: named numbers written into a row of 45."""
 
     def __init__(self, row: Numbers, random: np.random.Generator) -> None:
         self._row, self._random = row, random
@@ -93,7 +93,7 @@ class _Moment:
         """A two-sided parameter: alike on both sides three times out of four, else each side its own."""
         left, right = self._random.random(2) * reach
         if self._chance(0.2 * reach):
-            left = 1.0  # extremes are what is asked for by name
+            left = 1.0  # users ask for extremes by name
         self._set((f"{name}_left", f"{name}_right"), [left, left if self._chance(0.75) else right])
 
     def _set(self, names: tuple[str, ...], values: Numbers | list[float]) -> None:

@@ -1,33 +1,32 @@
-"""From a character and a teacher to a student in a file: what is checked, computed, trained and kept, in this order."""
+"""A distillation from start to end: check the job, compute the teacher's targets, train, evaluate, save the student."""
 
 from __future__ import annotations
 
 import json
 import time
+import unicodedata
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import torch
 import torch.distributed
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..errors import DistillError
 from ..picture.character import Character
 from ..pose import check_poses
-from ..student.model import Student
+from ..student import Student
 from ..weights import StateDict, load_strictly
-from . import checkpoint, store
 from .batches import BodySampler, FaceSampler, generator, load_faces
-from .checkpoint import Progress
-from .job import Job, check
-from .judging import evaluate
+from .evaluation import evaluate
+from .initialisation import initialise
 from .poses import sample_poses
-from .start import initialise
-from .store import TargetStore, fingerprint
-from .trainer import Trainer, matrix_precision, processes, rank, train
-from .watch import Report, Watch
+from .recipe import PRESETS, Preset
+from .reporting import Report, Reporter
+from .target_cache import TargetCache, TeacherLike, compute_targets, evict, fingerprint, touch
+from .trainer import Progress, Trainer, load_checkpoint, matrix_precision, processes, rank, train
 
 DISTILLED = "distilled"
 """The key of a student's metadata that holds what it was made from."""
@@ -40,7 +39,62 @@ HELD_OUT_SEED = 2**31 - 1
 CACHE_LIMIT = 20 * 10**9
 """Bytes of teacher's frames that are kept; those of the run itself may be more."""
 
-_START = 2  # stream of randomness
+PRECISIONS = ("float32", "tf32")
+"""What matrix products are computed in. bfloat16 is too coarse for a SIREN: 29.8 dB against float32."""
+
+_RESERVED = {"con", "prn", "aux", "nul", *(f"{name}{n}" for name in ("com", "lpt") for n in range(1, 10))}
+_LONGEST_NAME = 64
+_SMALLEST_FIGURE = 0.01  # of the picture
+_VISIBLE = 5  # of 255
+
+_INITIALISATION = 2  # stream of random numbers
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a student is to be made from, and where. Two equal jobs make the same student.
+
+    `students` is the folder for NAME.safetensors, `work` that for checkpoints and the teacher's frames. `poses`
+    `[N, 45]` replaces those that the preset draws. `start_from` is a student whose weights training starts with, at the
+    middle of the recipe.
+    """
+
+    character: Character
+    teacher: TeacherLike
+    name: str
+    students: Path
+    work: Path
+    preset: Preset = PRESETS["good"]
+    poses: Tensor | None = None
+    seed: int = 0
+    precision: str = "float32"
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    start_from: Student | None = None
+    licence: str = ""
+
+    @property
+    def path(self) -> Path:
+        """The student's file."""
+        return self.students / f"{self.name}.safetensors"
+
+    @property
+    def checkpoint(self) -> Path:
+        """The unfinished training's file."""
+        return self.work / f"{self.name}.checkpoint.safetensors"
+
+    def identity(self) -> dict[str, str]:
+        """What the student depends on, each as a short text."""
+        teacher, recipe = self.teacher, asdict(self.preset)
+        del recipe["meaning"]  # words may change
+        return {
+            "character": fingerprint(self.character.picture),
+            "teacher": fingerprint(teacher) if isinstance(teacher, nn.Module) else type(teacher).__qualname__,
+            "poses": "drawn" if self.poses is None else fingerprint(self.poses),
+            "preset": json.dumps(recipe),
+            "seed": str(self.seed),
+            "precision": self.precision,
+            "start": "new" if self.start_from is None else fingerprint(self.start_from),
+        }
 
 
 def distill(
@@ -50,25 +104,25 @@ def distill(
     tick: Callable[[], None] = lambda: None,
     report: Callable[[Report], None] = lambda report: None,
 ) -> Student:
-    """Make the student, or go on where an equal job was stopped, or load it where it is finished.
+    """Make the student, or resume where an equal job was stopped, or load it where it is finished.
 
     `tick` is called many times a second and `report` after every step; what they raise stops the run, which is saved.
-    `restart` forgets what is there of that name. Raises DistillError for names, pictures and poses that cannot serve,
+    `restart` discards what is there of that name. Raises DistillError for names, pictures and poses that cannot serve,
     and where another job's work would be overwritten.
     """
-    check(job)
+    _check(job)
     identity = job.identity()
     finished = None if restart else _finished(job, identity)
     if finished is not None:
         return finished
     # ComfyUI runs its nodes in inference mode, in which nothing can be trained.
     with _locked(job), torch.inference_mode(False), torch.enable_grad(), matrix_precision(job.precision):
-        begun = None if restart else _begun(job, identity)
+        checkpoint = None if restart else _checkpoint(job, identity)
         training, held_out = _targets(job, identity, tick, report)
         trainer = _trainer(job, training, tick)
-        if begun is not None:
-            trainer.resume(*begun)
-        train(trainer, job.checkpoint, identity, Watch(trainer, held_out, tick, report).look)
+        if checkpoint is not None:
+            trainer.resume(*checkpoint)
+        train(trainer, job.checkpoint, identity, Reporter(trainer, held_out, tick, report).after_step)
         return _finish(job, trainer, held_out, identity)
 
 
@@ -85,19 +139,19 @@ def _finished(job: Job, identity: dict[str, str]) -> Student | None:
     made_from = json.loads(student.metadata.get(DISTILLED, "{}"))
     if made_from == identity:
         return student
-    raise DistillError(_taken(job, f"{job.path} is a student", made_from, identity))
+    raise DistillError(_name_taken(job, f"{job.path} is a student", made_from, identity))
 
 
-def _begun(job: Job, identity: dict[str, str]) -> tuple[StateDict, Progress] | None:
+def _checkpoint(job: Job, identity: dict[str, str]) -> tuple[StateDict, Progress] | None:
     if not job.checkpoint.is_file():
         return None
-    tensors, progress, made_from = checkpoint.load(job.checkpoint)
+    tensors, progress, made_from = load_checkpoint(job.checkpoint)
     if made_from != identity:
-        raise DistillError(_taken(job, f"{job.checkpoint} is an unfinished training", made_from, identity))
+        raise DistillError(_name_taken(job, f"{job.checkpoint} is an unfinished training", made_from, identity))
     return tensors, progress
 
 
-def _taken(job: Job, what: str, found: dict[str, str], wanted: dict[str, str]) -> str:
+def _name_taken(job: Job, what: str, found: dict[str, str], wanted: dict[str, str]) -> str:
     different = [key for key in wanted if found.get(key) != wanted[key]]
     return (
         f'The name "{job.name}" is taken: {what} made with another {", ".join(different)}. Choose another name, or '
@@ -126,8 +180,8 @@ def _locked(job: Job) -> Iterator[None]:
 
 def _targets(
     job: Job, identity: dict[str, str], tick: Callable[[], None], report: Callable[[Report], None]
-) -> tuple[TargetStore, TargetStore]:
-    """The teacher's frames to learn from, and those to judge by: held-out poses, or some of the poses given."""
+) -> tuple[TargetCache, TargetCache]:
+    """The teacher's targets to train on, and those for evaluation: of held-out poses, or of some of the poses given."""
     poses = sample_poses(job.preset.poses, job.seed) if job.poses is None else check_poses(job.poses)
     if job.poses is None:
         held_out = sample_poses(job.preset.held_out, HELD_OUT_SEED)
@@ -139,18 +193,18 @@ def _targets(
     ]
     if rank() == 0:
         for folder, _ in sets:
-            store.touch(folder)
-        store.make_room(job.work / "teacher", {folder for folder, _ in sets}, CACHE_LIMIT)
+            touch(folder)
+        evict(job.work / "teacher", {folder for folder, _ in sets}, CACHE_LIMIT)
     for folder, some in sets:
         _compute(job, folder, some, tick, report)
     _wait_for_all()
-    return TargetStore(sets[0][0], poses), TargetStore(sets[1][0], held_out)
+    return TargetCache(sets[0][0], poses), TargetCache(sets[1][0], held_out)
 
 
 def _compute(job: Job, folder: Path, poses: Tensor, tick: Callable[[], None], report: Callable[[Report], None]) -> None:
     start, first = time.monotonic(), -1
 
-    def look(done: int) -> None:
+    def on_progress(done: int) -> None:
         nonlocal first
         tick()
         first = done if first < 0 else first
@@ -161,15 +215,15 @@ def _compute(job: Job, folder: Path, poses: Tensor, tick: Callable[[], None], re
     at_once = 1 if job.device.type == "cpu" else 4
     with torch.inference_mode():
         share = (rank(), processes())
-        store.compute(folder, job.character, job.teacher, poses, look, at_once=at_once, share=share)
+        compute_targets(folder, job.character, job.teacher, poses, on_progress, at_once=at_once, share=share)
 
 
-def _trainer(job: Job, training: TargetStore, tick: Callable[[], None]) -> Trainer:
+def _trainer(job: Job, training: TargetCache, tick: Callable[[], None]) -> Trainer:
     student = Student(Character(job.character.picture.clone(), job.character.name))
     initialise(
         student.face_morpher,
         student.body_morpher,
-        generator(job.seed, 0, _START),
+        generator(job.seed, 0, _INITIALISATION),
         published=job.preset.published,
     )
     preset = job.preset
@@ -186,7 +240,7 @@ def _trainer(job: Job, training: TargetStore, tick: Callable[[], None]) -> Train
     return Trainer(student, face, body, preset, job.seed, tick)
 
 
-def _finish(job: Job, trainer: Trainer, held_out: TargetStore, identity: dict[str, str]) -> Student:
+def _finish(job: Job, trainer: Trainer, held_out: TargetCache, identity: dict[str, str]) -> Student:
     student = trainer.student.eval().requires_grad_(False)
     scores = evaluate(student, held_out)
     student.metadata = {
@@ -212,3 +266,34 @@ def _finish(job: Job, trainer: Trainer, held_out: TargetStore, identity: dict[st
 def _wait_for_all() -> None:
     if processes() > 1:
         torch.distributed.barrier()
+
+
+def _check(job: Job) -> None:
+    """Raise DistillError or PoseError where name, precision, picture or poses cannot serve."""
+    _check_name(job.name)
+    if job.precision not in PRECISIONS:
+        raise DistillError(f"precision is {job.precision}; it must be one of {', '.join(PRECISIONS)}.")
+    alpha = job.character.picture[..., 3]
+    figure = float((alpha > _VISIBLE).float().mean())
+    if figure < _SMALLEST_FIGURE:
+        raise DistillError(f'The picture of "{job.character.name}" is empty: nothing of it is visible.')
+    if bool((alpha == 255).all()):
+        raise DistillError(
+            f'The picture of "{job.character.name}" has no transparent background. Remove its background first; '
+            "Load Character says how."
+        )
+    if job.poses is not None:
+        check_poses(job.poses)
+
+
+def _check_name(name: str) -> None:
+    """Raise DistillError unless a name can be a file's on every system and stays in its folder."""
+    allowed = all(character.isalnum() or character in " _-." for character in name)
+    plain = unicodedata.normalize("NFC", name) == name and name == name.strip() and not name.startswith(".")
+    if not (name and allowed and plain and not name.endswith(".") and len(name) <= _LONGEST_NAME):
+        raise DistillError(
+            f'"{name}" cannot be a student\'s name: take up to {_LONGEST_NAME} letters, digits, spaces, "-", "_" and '
+            '".", without a dot or space at either end.'
+        )
+    if name.split(".")[0].lower() in _RESERVED:
+        raise DistillError(f'"{name}" cannot be a student\'s name: Windows keeps it for itself. Choose another.')

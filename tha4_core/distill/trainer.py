@@ -1,38 +1,69 @@
-"""The loop: both students side by side, step after step, saved now and then, stopped at any moment."""
+"""The training loop of both networks, and its checkpoints: a run may be stopped at any moment and resumed."""
 
 from __future__ import annotations
 
+import json
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.distributed
-from torch import Tensor
+from torch import Tensor, nn
 
-from ..errors import DistillError
+from ..errors import DistillError, WeightsError
 from ..picture.warping import blend
-from ..student.model import Student
-from ..weights import StateDict
-from . import checkpoint
+from ..student import Student
+from ..weights import StateDict, read_safetensors, write_safetensors
 from .batches import BodyBatch, BodySampler, FaceBatch, FaceSampler, generator
-from .checkpoint import Progress
 from .forward import body_crops, face_pixels
-from .losses import MASK_WEIGHT, BodyTerms, body_terms, face_terms, weighted
-from .optimizers import Muon
-from .presets import PUBLISHED_BATCH, BodyPlan, Preset, body_plan, face_rate
+from .optimizer import Muon
+from .recipe import (
+    MASK_WEIGHT,
+    PUBLISHED_BATCH,
+    BodyPlan,
+    BodyTerms,
+    Preset,
+    body_plan,
+    body_terms,
+    face_rate,
+    face_terms,
+    weighted,
+)
 
 SAVE_SECONDS = 60.0
 """What a crash costs at the most."""
 
 _PIXELS_AT_ONCE = 2**18  # one whole frame
-_FACE, _BODY = 0, 1  # streams of randomness; 2 is the start's
-_LOOK_BACK = 50  # steps whose mean loss says whether training goes astray
-_ASTRAY = 4.0
-_MOST_SETBACKS = 5
+_FACE, _BODY = 0, 1  # streams of random numbers; 2 is the initialisation's
+_LOSS_WINDOW = 50  # steps whose mean loss shows whether training has diverged
+_DIVERGED = 4.0  # times the lowest such mean
+_MAX_SETBACKS = 5
+
+FORMAT = "tha4-distillation"
+FORMAT_VERSION = "1"
+
+
+@dataclass
+class Progress:
+    """How far a training is, and its history. Students and checkpoints hold these fields, so their names stay.
+
+    `rate_scale` is what rates are multiplied with, halved each time that training diverged (`setbacks`). `losses`
+    has rows [step, face, body], means since the row before; `pending` is what the next row has so far (face, body,
+    count). `scores` has rows [step, face PSNR, figure PSNR].
+    """
+
+    step: int = 0
+    rate_scale: float = 1.0
+    setbacks: int = 0
+    losses: list[list[float]] = field(default_factory=list)
+    pending: list[float] = field(default_factory=lambda: [0.0, 0.0, 0.0])
+    scores: list[list[float]] = field(default_factory=list)
 
 
 class Trainer:
@@ -47,7 +78,7 @@ class Trainer:
         seed: int,
         tick: Callable[[], None],
     ) -> None:
-        """`tick` is called several times a step, before weights change; what it raises ends the step without trace."""
+        """`tick` is called several times a step, before weights change; what it raises ends the step without effect."""
         self.student, self.preset, self.progress = student, preset, Progress()
         self._faces, self._bodies, self._seed, self._tick = faces, bodies, seed, tick
         self.networks = {"face_morpher": student.face_morpher, "body_morpher": student.body_morpher}
@@ -57,19 +88,19 @@ class Trainer:
             else Muon(network.parameters(), lr=preset.body_rate)
             for name, network in self.networks.items()
         }
-        self._last_good = (checkpoint.snapshot(self.networks, self.optimizers), self.progress)
-        self._recent: list[float] = []
-        self._lowest = (float("inf"), body_plan(preset, 0))
+        self._last_snapshot = (_snapshot(self.networks, self.optimizers), self.progress)
+        self._losses: list[float] = []
+        self._lowest_mean = (float("inf"), body_plan(preset, 0))
 
     @property
     def done(self) -> bool:
-        """Whether the preset is through."""
+        """Whether all steps of the preset are done."""
         return self.progress.step >= self.preset.steps
 
     def step(self) -> None:
-        """One step of both students. Goes back to the last checkpoint where training went astray."""
+        """One step of both networks. Goes back to the last snapshot where training has diverged."""
         step, rates = self.progress.step, self._rates()
-        seed = self._seed + self.progress.setbacks  # the same draws would go astray again
+        seed = self._seed + self.progress.setbacks  # the same draws would diverge again
         face, body = 0.0, 0.0
         if rates["face_morpher"] is not None:
             face = self._face_step(generator(seed, step, _FACE))
@@ -82,20 +113,20 @@ class Trainer:
         self.progress.step += 1
         pending = self.progress.pending
         self.progress.pending = [pending[0] + face, pending[1] + body, pending[2] + 1]
-        if self._is_astray(face + body):
-            self._go_back()
+        if self._has_diverged(face + body):
+            self._roll_back()
 
-    def keep(self) -> StateDict:
-        """A snapshot, to be saved, and to come back to where training goes astray."""
-        tensors = checkpoint.snapshot(self.networks, self.optimizers)
-        self._last_good = tensors, deepcopy(self.progress)
+    def snapshot(self) -> StateDict:
+        """Weights and optimizer states, to be saved, and to go back to where training diverges."""
+        tensors = _snapshot(self.networks, self.optimizers)
+        self._last_snapshot = tensors, deepcopy(self.progress)
         return tensors
 
     def resume(self, tensors: StateDict, progress: Progress) -> None:
         """Go on from a checkpoint."""
-        checkpoint.restore(tensors, self.networks, self.optimizers)
+        _restore(tensors, self.networks, self.optimizers)
         self.progress = progress
-        self._last_good = tensors, deepcopy(progress)
+        self._last_snapshot = tensors, deepcopy(progress)
 
     def _rates(self) -> dict[str, float | None]:
         step = self.progress.step
@@ -139,31 +170,31 @@ class Trainer:
         optimizer.step()
         optimizer.zero_grad()
 
-    def _is_astray(self, loss: float) -> bool:
-        """Whether a loss is no number, or those of late are far above the lowest of this part of the schedule."""
+    def _has_diverged(self, loss: float) -> bool:
+        """Whether a loss is not finite, or the last ones far above the lowest of this part of the schedule."""
         plan = body_plan(self.preset, self.progress.step)
-        lowest, part = self._lowest
+        lowest, part = self._lowest_mean
         if part[1:] != plan[1:]:  # other weights or another size: another scale
-            self._recent, lowest = [], float("inf")
-        self._recent = [*self._recent[1 - _LOOK_BACK :], _mean_loss(loss)]
-        mean = statistics.fmean(self._recent)
-        if len(self._recent) == _LOOK_BACK:
+            self._losses, lowest = [], float("inf")
+        self._losses = [*self._losses[1 - _LOSS_WINDOW :], _mean_loss(loss)]
+        mean = statistics.fmean(self._losses)
+        if len(self._losses) == _LOSS_WINDOW:
             lowest = min(lowest, mean)
-        self._lowest = lowest, plan
-        return not mean <= _ASTRAY * lowest
+        self._lowest_mean = lowest, plan
+        return not mean <= _DIVERGED * lowest
 
-    def _go_back(self) -> None:
-        tensors, progress = self._last_good
+    def _roll_back(self) -> None:
+        tensors, progress = self._last_snapshot
         setbacks = self.progress.setbacks + 1
-        if setbacks > _MOST_SETBACKS:
+        if setbacks > _MAX_SETBACKS:
             raise DistillError(
-                f"The training went astray {setbacks} times, the last time after step {self.progress.step}; nothing "
+                f"The training diverged {setbacks} times, the last time after step {self.progress.step}; nothing "
                 "of the last checkpoint is lost. Look at the teacher's frames: are they what they should be?"
             )
-        checkpoint.restore(tensors, self.networks, self.optimizers)
+        _restore(tensors, self.networks, self.optimizers)
         self.progress = deepcopy(progress)
         self.progress.setbacks, self.progress.rate_scale = setbacks, 0.5**setbacks
-        self._recent, self._lowest = [], (float("inf"), self._lowest[1])
+        self._losses, self._lowest_mean = [], (float("inf"), self._lowest_mean[1])
 
 
 def body_images(student: Student, batch: BodyBatch, side: int, size: int) -> BodyTerms:
@@ -174,16 +205,16 @@ def body_images(student: Student, batch: BodyBatch, side: int, size: int) -> Bod
     return BodyTerms(blend(alpha, colour, moved), moved, grid_change, colour)
 
 
-def train(trainer: Trainer, path: Path, identity: dict[str, str], look: Callable[[], None]) -> None:
+def train(trainer: Trainer, path: Path, identity: dict[str, str], after_step: Callable[[], None]) -> None:
     """Train to the end; save to `path` every `SAVE_SECONDS`, at the end, and whenever something stops it.
 
-    `look` is called after every step and may raise.
+    `after_step` is called after every step and may raise.
     """
     saved = time.monotonic()
     try:
         while not trainer.done:
             trainer.step()
-            look()
+            after_step()
             if time.monotonic() - saved > SAVE_SECONDS:
                 _save(trainer, path, identity)
                 saved = time.monotonic()
@@ -205,9 +236,60 @@ def matrix_precision(name: str) -> Iterator[None]:
 
 
 def _save(trainer: Trainer, path: Path, identity: dict[str, str]) -> None:
-    tensors = trainer.keep()
+    tensors = trainer.snapshot()
     if rank() == 0:
-        checkpoint.save(path, tensors, trainer.progress, identity)
+        save_checkpoint(path, tensors, trainer.progress, identity)
+
+
+def _snapshot(networks: Mapping[str, nn.Module], optimizers: Mapping[str, torch.optim.Optimizer]) -> StateDict:
+    """Copies, on the CPU, of all weights and optimizer states."""
+    tensors = {f"{name}/{key}": value for name, net in networks.items() for key, value in net.state_dict().items()}
+    for name, optimizer in optimizers.items():
+        for index, state in optimizer.state_dict()["state"].items():
+            tensors |= {f"{name}/optimizer/{index}/{key}": value for key, value in state.items()}
+    return {key: value.detach().clone().cpu() for key, value in tensors.items()}
+
+
+def _restore(
+    tensors: StateDict, networks: Mapping[str, nn.Module], optimizers: Mapping[str, torch.optim.Optimizer]
+) -> None:
+    """Put a snapshot back."""
+    for name, network in networks.items():
+        network.load_state_dict({key: tensors[f"{name}/{key}"] for key in network.state_dict()})
+    for name, optimizer in optimizers.items():
+        prefix = f"{name}/optimizer/"
+        state: dict[int, dict[str, Tensor]] = {}
+        for key, tensor in tensors.items():
+            if key.startswith(prefix):
+                index, _, entry = key.removeprefix(prefix).partition("/")
+                state.setdefault(int(index), {})[entry] = tensor.clone()
+        optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
+
+
+def save_checkpoint(path: Path, tensors: StateDict, progress: Progress, identity: Mapping[str, str]) -> None:
+    """Write a checkpoint whole or not at all. Raises DistillError where it cannot be written; the old one stays."""
+    about = {"format": FORMAT, "format_version": FORMAT_VERSION, "identity": json.dumps(dict(identity))}
+    try:
+        write_safetensors(path, tensors, about | {"progress": json.dumps(asdict(progress))})
+    except OSError as error:
+        raise DistillError(
+            f"{path}: the training could not be saved ({error.strerror or error}). Free some disk space and start "
+            "again: it goes on from the last time that it could."
+        ) from error
+
+
+def load_checkpoint(path: Path) -> tuple[StateDict, Progress, dict[str, str]]:
+    """Weights and optimizer states, progress, and the identity of the run. Raises DistillError for a damaged file."""
+    try:
+        tensors, about = read_safetensors(path)
+        if (about["format"], about["format_version"]) != (FORMAT, FORMAT_VERSION):
+            raise DistillError(f"{path}: made by another version of this pack. Start again with restart.")
+        progress: dict[str, Any] = json.loads(about["progress"])
+        return tensors, Progress(**progress), json.loads(about["identity"])
+    except (WeightsError, KeyError, ValueError, TypeError) as error:
+        if isinstance(error, DistillError):
+            raise
+        raise DistillError(f"{path}: not a whole checkpoint ({error}). Start again with restart.") from error
 
 
 def rank() -> int:

@@ -12,12 +12,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
+from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ..cpu import tiled_residual
-from ..cpu.buffer_pool import Memory
-from ..cpu.winograd import DOUBLED, Conv3x3
+from .. import cpu
+from ..cpu import DOUBLED, BufferPool, Conv3x3
 from ..picture.model_space import resize
 from ..picture.warping import blend, warp
 from .encoder_decoder import Images
@@ -58,7 +58,7 @@ class ModulatedNorm(GroupNorm):
 class DoublingConv(Conv3x3):
     """Nearest x2, then a 3x3 convolution: computed as the one 4x4 stride-2 transposed convolution that they make."""
 
-    axis = DOUBLED
+    transforms = DOUBLED
     kernel: Tensor
 
     def __init__(self, channels: int) -> None:
@@ -82,14 +82,13 @@ class DoublingConv(Conv3x3):
 class ResidualBlock(nn.Module):
     """norm with SiLU, resample, conv, modulated norm with SiLU, conv; plus the resampled input.
 
-    `resample` is "" (none), "down" (2x2 average pool) or "up" (nearest x2). What is large lies, on a CPU, in `memory`,
-    its own unless it is given another.
+    `resample` is "" (none), "down" (2x2 average pool) or "up" (nearest x2). On a CPU large features lie in its buffers.
     """
 
     def __init__(self, channels: int, out_channels: int, resample: str = "") -> None:
         super().__init__()
         self.resample = resample
-        self.memory = Memory()
+        self.buffer_pool = BufferPool()
         self.norm0 = GroupNorm(channels, silu=True)
         self.conv0 = DoublingConv(channels) if resample == "up" else Conv3x3(channels, out_channels)
         self.cond0_layers = nn.Sequential(nn.SiLU(), nn.Linear(_CONDITION, 2 * out_channels))
@@ -98,14 +97,16 @@ class ResidualBlock(nn.Module):
         self.cond1_layers = nn.Sequential(nn.SiLU(), nn.Linear(_CONDITION, 2 * out_channels))
         self.skip = nn.Conv2d(channels, out_channels, 1) if channels != out_channels else nn.Identity()
 
-    def forward(self, x: Tensor, condition: Tensor, beside: Tensor | None = None) -> Tensor:
-        """`x` `[N, C, H, W]` and `beside`, whose channels follow, under `condition` `[N, 256]`: `[N, C', H', W']`."""
-        if tiled_residual.pays(self, x):
-            return tiled_residual.residual(self, [x] if beside is None else [x, beside], condition)
-        if beside is not None:
-            x = torch.cat([x, beside], dim=1)
+    def forward(self, x: Tensor, condition: Tensor, skipped: Tensor | None = None) -> Tensor:
+        """`x` `[N, C, H, W]`, and `skipped` concatenated to it, under `condition` `[N, 256]`: `[N, C', H', W']`."""
+        if cpu.is_worth_tiling(x, self.conv0, self.resample):
+            return cpu.residual_block(
+                self._block(condition), [x] if skipped is None else [x, skipped], self.buffer_pool
+            )
+        if skipped is not None:
+            x = torch.cat([x, skipped], dim=1)
         shortcut = self.skip(x)
-        h = self.norm0(x, inplace=beside is not None)  # their skip is a convolution: nobody holds x but us
+        h = self.norm0(x, inplace=skipped is not None)  # after a concatenation nothing else holds x
         if self.resample == "down":
             h, shortcut = functional.avg_pool2d(h, 2), functional.avg_pool2d(shortcut, 2)
         h = self.norm1.modulate(self.conv0(h), self.cond1_layers(condition))
@@ -115,6 +116,15 @@ class ResidualBlock(nn.Module):
     def fold(self, time: Tensor) -> None:
         """Make the time condition `[1, 256]` part of the second norm."""
         self.norm1.fold(self.cond0_layers(time))
+
+    def _block(self, condition: Tensor) -> cpu.Block:
+        """What the CPU's code computes: these layers, the second norm modulated by `condition` `[N, 256]`."""
+        # This calls modules once a block, also where the CPU's code does the rest: ComfyUI's interrupts come in there.
+        modulated = self.norm1.modulated(self.cond1_layers(condition))
+        norm0 = cpu.Norm(self.norm0.num_groups, self.norm0.weight, self.norm0.bias)
+        norm1 = cpu.Norm(self.norm1.num_groups, *modulated)
+        skip = self.skip if isinstance(self.skip, nn.Conv2d) else None
+        return cpu.Block(norm0, self.conv0, norm1, self.conv1, skip, self.resample)
 
 
 class AttentionBlock(nn.Module):
@@ -128,11 +138,10 @@ class AttentionBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """`[N, C, H, W]` to the same."""
-        n, channels, height, width = x.shape
-        qkv: Tensor = self.qkv(self.norm(x)).reshape(n, 3, _HEADS, channels // _HEADS, height * width)
-        q, k, v = qkv.transpose(-1, -2).unbind(dim=1)  # each [N, heads, HW, C / heads]
+        qkv = self.qkv(self.norm(x))
+        q, k, v = rearrange(qkv, "n (qkv heads c) h w -> qkv n heads (h w) c", qkv=3, heads=_HEADS)
         attended = functional.scaled_dot_product_attention(q, k, v)
-        change: Tensor = self.conv(attended.transpose(-1, -2).reshape(n, channels, height, width))
+        change: Tensor = self.conv(rearrange(attended, "n heads (h w) c -> n (heads c) h w", h=x.shape[2]))
         return change.add_(x)
 
 
@@ -187,10 +196,10 @@ class UpBlock(nn.Module):
 class UNet(nn.Module):
     """`channels` times `multipliers` give the width of each level; every level but the last halves the pixels.
 
-    On a CPU large features lie in `memory`, which networks that run one after the other may share.
+    On a CPU large features lie in `buffers`, which networks that run one after the other may share.
     """
 
-    def __init__(self, channels: int, multipliers: Sequence[int], memory: Memory) -> None:
+    def __init__(self, channels: int, multipliers: Sequence[int], buffers: BufferPool) -> None:
         super().__init__()
         widths = [channels * multiplier for multiplier in multipliers]
         deepest = len(widths) - 1
@@ -218,7 +227,7 @@ class UNet(nn.Module):
         self.last = nn.Sequential(GroupNorm(channels), nn.SiLU(inplace=True), nn.Conv2d(channels, 7, 3, padding=1))
         for module in self.modules():
             if isinstance(module, ResidualBlock):
-                module.memory = memory
+                module.buffer_pool = buffers
         self.register_load_state_dict_post_hook(_fold_after_loading)  # type: ignore[no-untyped-call]
         self.fold()
 
@@ -250,8 +259,8 @@ class UNet(nn.Module):
         for block in self.up_blocks:
             h = block(h, skips, condition)
         norm, silu, conv = self.last
-        seven: Tensor = conv(silu(norm(h.float(), inplace=True)))  # nobody holds h but us
-        return seven
+        channels: Tensor = conv(silu(norm(h.float(), inplace=True)))  # nothing else holds h
+        return channels
 
     def _precision(self) -> torch.dtype:
         return next(block.weight.dtype for block in self.down_blocks.modules() if isinstance(block, nn.Conv2d))
@@ -260,9 +269,9 @@ class UNet(nn.Module):
 class BodyMorpher(nn.Module):
     """Turns head and body at 256 pixels."""
 
-    def __init__(self, memory: Memory) -> None:
+    def __init__(self, buffers: BufferPool) -> None:
         super().__init__()
-        self.body = UNet(64, (1, 2, 4, 4, 4), memory)
+        self.body = UNet(64, (1, 2, 4, 4, 4), buffers)
 
     def forward(self, image: Tensor, rotation: Tensor) -> Images:
         """`image` `[N, 4, 256, 256]` turned by `rotation` `[N, 6]`."""
@@ -272,9 +281,9 @@ class BodyMorpher(nn.Module):
 class Upscaler(nn.Module):
     """Turns the character at 512 pixels, guided by what the body morpher made of it."""
 
-    def __init__(self, memory: Memory) -> None:
+    def __init__(self, buffers: BufferPool) -> None:
         super().__init__()
-        self.body = UNet(32, (1, 2, 4, 8, 8, 8), memory)
+        self.body = UNet(32, (1, 2, 4, 8, 8, 8), buffers)
         self.coarse_image_conv = nn.Conv2d(10, 32, 3, padding=1)
 
     def forward(self, rest: Tensor, coarse: Tensor, coarse_grid_change: Tensor, rotation: Tensor) -> Images:
@@ -305,8 +314,8 @@ def _embedding(inputs: int) -> list[nn.Module]:
     return [nn.Linear(inputs, _CONDITION), nn.SiLU(), nn.Linear(_CONDITION, _CONDITION)]
 
 
-def _outputs(seven: Tensor, image: Tensor) -> Images:
-    direct, grid_change, logit = torch.split(seven, [4, 2, 1], dim=1)
+def _outputs(channels: Tensor, image: Tensor) -> Images:
+    direct, grid_change, logit = torch.split(channels, [4, 2, 1], dim=1)
     alpha, warped = torch.sigmoid(logit), warp(grid_change, image)
     return {
         "merged": blend(alpha, direct, warped),

@@ -1,8 +1,8 @@
-"""Faster ways to a student's frame on an NVIDIA GPU, each tried on the spot before it is used.
+"""Kernels for a student's sine layers on an NVIDIA GPU, and the autotuner that chooses among them.
 
-None of them was timed by those who wrote it, who had no GPU. So `choose` renders a frame by each, and takes the fastest
-of those that are faster than float32 and show the same picture; `OnGPU` does so once, and then sees whether single
-frames are faster still as a CUDA graph. Where nothing is faster, nothing changes.
+None of the kernels was timed by those who wrote it, who had no GPU. So `choose_kernel` renders a frame with each, and
+takes the fastest of those that are faster than float32 and show the same picture. `Autotuner` does so once, and then
+tries whether single frames are faster still as a CUDA graph. Where nothing is faster, nothing changes.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from torch import Tensor
 
 from ..errors import THA4Error
 
-Layers = Callable[[Sequence[Tensor], Tensor], Tensor]
-"""Takes layers `[1 + out, 1 + in]` (as `student_renderer` folds them) and what the first sine is taken of,
+Kernel = Callable[[Sequence[Tensor], Tensor], Tensor]
+"""Takes layers `[1 + out, 1 + in]` (as `renderer` folds them) and what the first sine is taken of,
 `[1 + channels, P]` in float32; gives the last layer's features, `[1 + channels, P]`.
 
 What is made of the coordinates is in there already, in float32 throughout.
@@ -31,7 +31,7 @@ PoseToFrame = Callable[[Tensor], Tensor]
 
 PRECISIONS = ("auto", "float32", "float16")
 
-_SAME_PICTURE = 45.0  # decibels between two frames that nobody can tell apart
+_SAME_PICTURE = 45.0  # PSNR in decibels from which nobody can tell two frames apart
 _TIMED = 3  # frames; the quickest counts
 _log = logging.getLogger("tha4")
 
@@ -64,34 +64,36 @@ def fused(layers: Sequence[Tensor], x: Tensor) -> Tensor:
     return triton_kernel.sine_layers(layers, x) if triton_kernel.fits(layers) else float16(layers, x)
 
 
-WAYS: dict[str, Layers] = {"TF32": tf32, "float16": float16, "fused float16": fused}
+KERNELS: dict[str, Kernel] = {"TF32": tf32, "float16": float16, "fused float16": fused}
 
 
-def choose(precision: str, render: Callable[[Layers | None], Tensor], ways: dict[str, Layers] = WAYS) -> Layers | None:
-    """The way for a precision of PRECISIONS; None is plain float32. `render` makes a frame in one of the ways."""
+def choose_kernel(
+    precision: str, render: Callable[[Kernel | None], Tensor], kernels: dict[str, Kernel] = KERNELS
+) -> Kernel | None:
+    """The kernel for a precision of PRECISIONS; None is plain float32. `render` makes a frame with a kernel."""
     if precision == "float32":
         return None
     if precision == "float16":
         return float16
     plain, seconds = _timed(partial(render, None))
     best, fastest = None, seconds
-    for name, way in ways.items():
+    for name, kernel in kernels.items():
         try:
-            frame, seconds_so = _timed(partial(render, way))
-        except Exception as error:  # noqa: BLE001 - compilers fail in ways of their own, and plain float32 is left
+            frame, kernel_seconds = _timed(partial(render, kernel))
+        except Exception as error:  # noqa: BLE001 - compilers raise errors of many kinds; plain float32 is left
             _log.info("Student: %s does not run here (%s: %s).", name, type(error).__name__, error)
             continue
         likeness = psnr(frame, plain)
-        _log.info("Student: %s takes %.2f of float32's time, at %.1f dB.", name, seconds_so / seconds, likeness)
-        if likeness >= _SAME_PICTURE and seconds_so < fastest:
-            best, fastest = way, seconds_so
+        _log.info("Student: %s takes %.2f of float32's time, at %.1f dB.", name, kernel_seconds / seconds, likeness)
+        if likeness >= _SAME_PICTURE and kernel_seconds < fastest:
+            best, fastest = kernel, kernel_seconds
     return best
 
 
-def capture(render: PoseToFrame, pose: Tensor) -> PoseToFrame:
+def capture_cuda_graph(render: PoseToFrame, pose: Tensor) -> PoseToFrame:
     """`render` as one CUDA graph, whose hundred kernels follow one another without the CPU. Raises RuntimeError.
 
-    The graph reads weights and picture where they lie now, and holds on to the memory that a frame takes.
+    The graph reads weights and picture where they lie now, and keeps the memory that a frame takes.
     """
     pose = pose.clone()
     with torch.cuda.device(pose.device):
@@ -104,10 +106,10 @@ def capture(render: PoseToFrame, pose: Tensor) -> PoseToFrame:
         with torch.cuda.graph(graph, capture_error_mode="thread_local"):  # other threads may go on as they like
             frame = render(pose)
 
-    in_turn = Lock()  # all that the graph reads and writes is the same for whoever calls
+    lock = Lock()  # every caller's replay reads and writes the same memory
 
     def replay(new_pose: Tensor) -> Tensor:
-        with in_turn:
+        with lock:
             pose.copy_(new_pose)
             graph.replay()
             return frame.clone()
@@ -115,41 +117,41 @@ def capture(render: PoseToFrame, pose: Tensor) -> PoseToFrame:
     return replay
 
 
-class OnGPU:
-    """How a student is best rendered on the GPU where it is: tried when it is first asked, then remembered."""
+class Autotuner:
+    """Finds out how a student is rendered fastest on its GPU: when it is first rendered there. Caches the result."""
 
-    def __init__(self, capture: Callable[[PoseToFrame, Tensor], PoseToFrame] = capture) -> None:
+    def __init__(self, capture: Callable[[PoseToFrame, Tensor], PoseToFrame] = capture_cuda_graph) -> None:
         self._capture = capture
-        self._ways: dict[str, Layers | None] = {}
+        self._kernels: dict[str, Kernel | None] = {}
         self._graph: tuple[Hashable, PoseToFrame | None] = (None, None)
 
-    def way(self, precision: str, trial: Callable[[Layers | None], Tensor]) -> Layers | None:
-        """What `choose` finds."""
-        if precision not in self._ways:
-            self._ways[precision] = choose(precision, trial)
-        return self._ways[precision]
+    def kernel(self, precision: str, render: Callable[[Kernel | None], Tensor]) -> Kernel | None:
+        """What `choose_kernel` finds."""
+        if precision not in self._kernels:
+            self._kernels[precision] = choose_kernel(precision, render)
+        return self._kernels[precision]
 
-    def graph(self, render: PoseToFrame, pose: Tensor, place: Hashable) -> PoseToFrame | None:
-        """`render` as a CUDA graph, if that can be had, shows the same and is faster; `pose` `[1, 45]` is to try it.
+    def cuda_graph(self, render: PoseToFrame, pose: Tensor, key: Hashable) -> PoseToFrame | None:
+        """`render` as a CUDA graph, if it can be captured, shows the same and is faster; `pose` `[1, 45]` is to try it.
 
-        The last one is kept while `place` is the same: that must change with all that `render` depends on, and with the
+        The last one is kept while `key` is the same: that must change with all that `render` depends on, and with the
         memory in which that lies.
         """
-        if self._graph[0] != place:
-            self._graph = place, None  # first, so that the old one's memory is free for the new one
-            self._graph = place, self._worth_it(render, pose)
+        if self._graph[0] != key:
+            self._graph = key, None  # first, so that the old one's memory is free for the new one
+            self._graph = key, self._captured_if_faster(render, pose)
         return self._graph[1]
 
-    def forget_graph(self) -> None:
-        """Let go of a graph's memory: the student leaves the GPU."""
+    def release_cuda_graph(self) -> None:
+        """Free a graph's memory: the student leaves the GPU."""
         self._graph = None, None
 
-    def _worth_it(self, render: PoseToFrame, pose: Tensor) -> PoseToFrame | None:
+    def _captured_if_faster(self, render: PoseToFrame, pose: Tensor) -> PoseToFrame | None:
         try:
             replay = self._capture(render, pose)
             (frame, seconds), (expected, without) = _timed(partial(replay, pose)), _timed(partial(render, pose))
         except RuntimeError as error:
-            _log.info("Student: a CUDA graph cannot be had here (%s).", error)
+            _log.info("Student: a CUDA graph cannot be captured here (%s).", error)
             return None
         likeness = psnr(frame, expected)
         _log.info("Student: a CUDA graph takes %.2f of the time without, at %.1f dB.", seconds / without, likeness)

@@ -36,7 +36,7 @@ class Student(nn.Module):
         self.face_morpher = FaceMorpher()
         self.body_morpher = BodyMorpher()
         self.register_buffer("image", character.image, persistent=False)
-        self._on_gpu = gpu.OnGPU()
+        self._autotuner = gpu.Autotuner()
 
     @classmethod
     def load(cls, path: str | Path) -> Student:
@@ -93,15 +93,15 @@ class Student(nn.Module):
         render = partial(renderer.render, self.face_morpher, self.body_morpher, image, size=size)
         if image.device.type != "cuda":
             return render(poses, tick=tick)
-        way = self._on_gpu.way(precision, lambda way: render(poses[:1], way=way))
+        kernel = self._autotuner.kernel(precision, lambda kernel: render(poses[:1], kernel=kernel))
         if len(poses) == 1 and not large:
-            place = precision, size, *(tensor.data_ptr() for tensor in chain([image], self.parameters()))
-            replay = self._on_gpu.graph(partial(render, way=way), poses, place)
+            key = precision, size, *(tensor.data_ptr() for tensor in chain([image], self.parameters()))
+            replay = self._autotuner.cuda_graph(partial(render, kernel=kernel), poses, key)
             if replay is not None:
                 if tick is not None:
                     tick()
                 return replay(poses)
-        return render(poses, tick=tick, way=way)
+        return render(poses, tick=tick, kernel=kernel)
 
     def forward(self, poses: Tensor) -> dict[str, Tensor]:
         """One batch of poses `[N, 45]` -> every image on the way to the frame, by the names of the specification.
@@ -123,7 +123,7 @@ class Student(nn.Module):
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Student:
         """Every move passes here."""
-        self._on_gpu.forget_graph()
+        self._autotuner.release_cuda_graph()
         super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
         return self
 

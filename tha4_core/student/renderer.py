@@ -2,7 +2,7 @@
 
 A student is a function of a position and a pose (spec section 5): sine layers, each one matrix product and one sine,
 with two bilinear resizes on the way. Every pixel is computed on its own, so pixels are taken in tiles: `[channels, P]`,
-one pixel a column. A few facts make it fast, none of which changes the result; each is told where it is used. What
+one pixel a column. A few facts make it fast, none of which changes the result; each is explained where it is used. What
 differs is float32's rounding alone: renderer and plain modules are equally far from the frame in float64.
 """
 
@@ -17,13 +17,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ..cpu.thread_pool import Crew, Tiles, gathered
+from ..cpu import RowTiles, ThreadPool, temporary_pool
 from ..errors import SizeError
 from ..networks.siren import FREQUENCY, BodyMorpher, FaceMorpher, bias_of, linears, matrix_of
 from ..picture.model_space import SIZE, paste, resample
 from ..picture.warping import look_up, positions
 from ..pose import COUNT, HEAD_FREE
-from .gpu import Layers
+from .gpu import Kernel
 
 SIZES = range(64, 2049, 32)
 """The heights and widths that a frame can have: multiples of 32, on which the face's rectangle has whole pixels."""
@@ -36,21 +36,21 @@ _TILE_ON_CPU, _TILE_ELSEWHERE = 3 * 2**17, 2**25
 _FEWEST_ROWS = 4  # a resize reads one row more above and below the tile
 
 
-class Sirens(NamedTuple):
-    """Sine layers that see the pixels of one grid, folded for `_run`.
+class Level(NamedTuple):
+    """Sine layers over the pixels of one grid, folded for `_run`.
 
     `first` is the first layer as it is trained; its inputs are features of the level before, x, y and the pose.
-    `layers` are the others, `[1 + out, 1 + in]`; `exit` `[outputs, 1 + in]` is what follows the last sine. `way` runs
-    the layers otherwise than plainly.
+    `layers` are the others, `[1 + out, 1 + in]`; `last` `[outputs, 1 + in]` is what follows the last sine. `kernel`
+    computes the layers; None: plain float32.
     """
 
     first: nn.Conv2d
     layers: list[Tensor]
-    exit: Tensor
-    way: Layers | None
+    last: Tensor
+    kernel: Kernel | None
 
 
-@torch.inference_mode(False)  # what this mode makes, the crew's threads, which are not in it, may not write to
+@torch.inference_mode(False)  # the pool's threads are not in this mode, and may not write to what is made in it
 @torch.no_grad()
 def render(
     face_morpher: FaceMorpher,
@@ -59,24 +59,24 @@ def render(
     poses: Tensor,
     size: int = SIZE,
     tick: Callable[[], None] | None = None,
-    way: Layers | None = None,
+    kernel: Kernel | None = None,
 ) -> Tensor:
     """Poses `[N, 45]` -> frames `[N, 4, size, size]` in model space, float32, on the device of everything given.
 
     `image` `[1, 4, H, W]` is the character in model space. Sizes and `tick` are as in `Student.render`, which see;
-    `way` is one of `gpu`.
+    `kernel` is one of `gpu`.
     """
     check_size(size)
     frames = torch.empty(len(poses), 4, size, size, device=poses.device)
-    with gathered(poses.device, tick) as crew:
+    with temporary_pool(poses.device, tick) as pool:
         # Folding takes a hundredth of a frame's time, so it is done anew each time: no fold can be out of date.
-        face, body = _fold_face(face_morpher, way), _fold_body(body_morpher, way)
+        face, body = _fold_face(face_morpher, kernel), _fold_body(body_morpher, kernel)
         image = resample(image, size)
         picture = image
         for pose, frame, is_new in zip(poses, frames, _new_faces(poses), strict=True):
             if is_new:
-                picture = _with_face(_face_patch(crew, face, pose[HEAD_FREE], size // 4), image)
-            _body_frame(crew, body, pose, picture, frame)
+                picture = _with_face(_face_patch(pool, face, pose[HEAD_FREE], size // 4), image)
+            _body_frame(pool, body, pose, picture, frame)
     return frames
 
 
@@ -96,49 +96,49 @@ def _new_faces(poses: Tensor) -> list[bool]:
     return [True, *(poses[1:, HEAD_FREE] != poses[:-1, HEAD_FREE]).any(dim=1).tolist()]
 
 
-def _face_patch(crew: Crew, face: Sirens, pose: Tensor, side: int) -> Tensor:
+def _face_patch(pool: ThreadPool, face: Level, pose: Tensor, side: int) -> Tensor:
     """The face `[1, 4, side, side]` of a pose `[39]`."""
     patch = torch.empty(1, 4, side, side, device=pose.device)
 
     def finish(rows: slice, features: Tensor) -> None:
-        patch[0, :, rows] = torch.mm(face.exit, features).view(4, -1, side)
+        patch[0, :, rows] = torch.mm(face.last, features).view(4, -1, side)
 
-    _run(crew, face, pose, None, side, finish)
+    _run(pool, face, pose, None, side, finish)
     return patch
 
 
-def _body_frame(crew: Crew, body: list[Sirens], pose: Tensor, picture: Tensor, frame: Tensor) -> None:
+def _body_frame(pool: ThreadPool, body: list[Level], pose: Tensor, picture: Tensor, frame: Tensor) -> None:
     """Fill `frame` `[4, size, size]` with the pose `[45]` of the picture `[1, 4, size, size]` that has its face."""
     size = frame.shape[-1]
     below = None
     for level, side in ((body[0], size // 4), (body[1], size // 2)):
-        below = _to_next_level(crew, level, pose, below, side)
+        below = _to_next_level(pool, level, pose, below, side)
     identity = positions(size, size, device=pose.device)
 
     def finish(rows: slice, features: Tensor) -> None:
-        grid_change, alpha, colour = torch.split(torch.mm(body[2].exit, features).view(7, -1, size), [2, 1, 4])
+        grid_change, alpha, colour = torch.split(torch.mm(body[2].last, features).view(7, -1, size), [2, 1, 4])
         warped = look_up(picture, identity[:, :, rows] + grid_change)[0]
         torch.lerp(warped, colour, alpha, out=frame[:, rows])
 
-    _run(crew, body[2], pose, below, size, finish)
+    _run(pool, body[2], pose, below, size, finish)
 
 
-def _to_next_level(crew: Crew, level: Sirens, pose: Tensor, below: Tensor | None, side: int) -> Tensor:
+def _to_next_level(pool: ThreadPool, level: Level, pose: Tensor, below: Tensor | None, side: int) -> Tensor:
     """One level of the body: what the next one starts from, `[side, side, channels]`."""
-    out = torch.empty(side, side, level.exit.shape[0], device=pose.device)
+    out = torch.empty(side, side, level.last.shape[0], device=pose.device)
 
     # The next level resizes these features and multiplies them by a matrix. A resize mixes pixels and the matrix mixes
     # channels, so the order is free: here, before the resize, there is a quarter of the pixels to multiply.
     def finish(rows: slice, features: Tensor) -> None:
-        torch.mm(features.t(), level.exit.t(), out=out[rows].flatten(0, 1))
+        torch.mm(features.t(), level.last.t(), out=out[rows].flatten(0, 1))
 
-    _run(crew, level, pose, below, side, finish)
+    _run(pool, level, pose, below, side, finish)
     return out
 
 
 def _run(
-    crew: Crew,
-    sirens: Sirens,
+    pool: ThreadPool,
+    level: Level,
     pose: Tensor,
     below: Tensor | None,
     side: int,
@@ -148,28 +148,28 @@ def _run(
 
     `below` is what `_to_next_level` made at half the side. `finish` gets a tile's rows and `[1 + channels, P]`.
     """
-    entry = _entry(sirens.first, pose)
+    first = _first_layer(level.first, pose)
     inputs = torch.cat([torch.ones(1, side, side, device=pose.device), positions(side, side, device=pose.device)[0]])
-    height = _tile_rows(entry, side)
+    height = _tile_rows(first, side)
 
-    def job(tiles: Tiles) -> None:
+    def job(tiles: RowTiles) -> None:
         # Two buffers in turn, sines in place: a tile's features never leave the cache.
-        buffers = cycle([torch.empty(entry.shape[0] * height * side, device=pose.device) for _ in "ab"])
+        buffers = cycle([torch.empty(first.shape[0] * height * side, device=pose.device) for _ in "ab"])
         for rows in tiles:
             here = inputs[:, rows].flatten(1)
             if below is None:
-                x = _product(entry, here, next(buffers))
+                x = _product(first, here, next(buffers))
             else:
-                x = _resized(below, rows).addmm_(here.t(), entry.t()).t()
-            if sirens.way is not None:
-                x = sirens.way(sirens.layers, x)
+                x = _resized(below, rows).addmm_(here.t(), first.t()).t()
+            if level.kernel is not None:
+                x = level.kernel(level.layers, x)
             else:
                 x.sin_()
-                for layer in sirens.layers:
+                for layer in level.layers:
                     x = _product(layer, x, next(buffers)).sin_()
             finish(rows, x)
 
-    crew.share((slice(top, min(top + height, side)) for top in range(0, side, height)), job)
+    pool.run((slice(top, min(top + height, side)) for top in range(0, side, height)), job)
 
 
 def _product(matrix: Tensor, x: Tensor, buffer: Tensor) -> Tensor:
@@ -189,26 +189,27 @@ def _resized(below: Tensor, rows: slice) -> Tensor:
     return tile.flatten(0, 1)
 
 
-def _tile_rows(entry: Tensor, side: int) -> int:
+def _tile_rows(first: Tensor, side: int) -> int:
     """How many rows of `side` pixels a tile has: an even number."""
-    row = entry.shape[0] * side
-    if entry.device.type != "cpu":
+    row = first.shape[0] * side
+    if first.device.type != "cpu":
         return min(side, max(_FEWEST_ROWS, _TILE_ELSEWHERE // row // 2 * 2))
     # Eight tiles at least, so that threads end at about the same time.
     return max(_FEWEST_ROWS, min(_TILE_ON_CPU // row, side // 8) // 2 * 2)
 
 
-def _fold_face(network: FaceMorpher, way: Layers | None) -> Sirens:
+def _fold_face(network: FaceMorpher, kernel: Kernel | None) -> Level:
     first, *others = linears(network.siren.sine_layers)
-    return Sirens(first, [_sine_layer(matrix_of(o), bias_of(o)) for o in others], _last(network.siren.last_linear), way)
+    layers = [_sine_layer(matrix_of(o), bias_of(o)) for o in others]
+    return Level(first, layers, _last_layer(network.siren.last_linear), kernel)
 
 
-def _fold_body(network: BodyMorpher, way: Layers | None) -> list[Sirens]:
+def _fold_body(network: BodyMorpher, kernel: Kernel | None) -> list[Level]:
     levels = [linears(level) for level in network.siren_layers]
-    exits = [_feature_part(level[0]) for level in levels[1:]] + [_last(network.last_linear)]
+    lasts = [_feature_part(level[0]) for level in levels[1:]] + [_last_layer(network.last_linear)]
     return [
-        Sirens(first, [_sine_layer(matrix_of(o), bias_of(o)) for o in others], exit_, way)
-        for (first, *others), exit_ in zip(levels, exits, strict=True)
+        Level(first, [_sine_layer(matrix_of(o), bias_of(o)) for o in others], last, kernel)
+        for (first, *others), last in zip(levels, lasts, strict=True)
     ]
 
 
@@ -223,7 +224,7 @@ def _sine_layer(weight: Tensor, bias: Tensor) -> Tensor:
     return matrix
 
 
-def _entry(first: nn.Conv2d, pose: Tensor) -> Tensor:
+def _first_layer(first: nn.Conv2d, pose: Tensor) -> Tensor:
     """What a first layer makes of 1, x and y in this pose, `[1 + out, 3]`.
 
     The pose is the same at every pixel, so its product with the weights is a vector: a part of the bias.
@@ -238,7 +239,7 @@ def _feature_part(first: nn.Conv2d) -> Tensor:
     return functional.pad(FREQUENCY * matrix_of(first)[:, : -2 - COUNT], (1, 0, 1, 0))
 
 
-def _last(linear: nn.Conv2d) -> Tensor:
+def _last_layer(linear: nn.Conv2d) -> Tensor:
     """The last layer, which has no sine, `[outputs, 1 + in]`."""
     return torch.cat([bias_of(linear)[:, None], matrix_of(linear)], dim=1)
 

@@ -25,10 +25,10 @@ def fits(layers: Sequence[Tensor]) -> bool:
 def sine_layers(layers: Sequence[Tensor], x: Tensor) -> Tensor:
     """What `gpu.float16` gives, for layers that fit."""
     channels, pixels = x.shape[0] - 1, x.shape[1]
-    spare = _WIDTH - channels
+    padding = _WIDTH - channels
     # Here the bias is no column of the matrix: with the 1 that it needs, 128 features would be 129.
-    weights = torch.stack([functional.pad(layer[1:, 1:], (0, spare, 0, spare)).half() for layer in layers])
-    biases = torch.stack([functional.pad(layer[1:, 0], (0, spare)) for layer in layers])
+    weights = torch.stack([functional.pad(layer[1:, 1:], (0, padding, 0, padding)).half() for layer in layers])
+    biases = torch.stack([functional.pad(layer[1:, 0], (0, padding)) for layer in layers])
     out = torch.empty(x.shape, device=x.device)
     out[0] = 1
     grid = (triton.cdiv(pixels, _PIXELS),)

@@ -1,5 +1,20 @@
-"""Teachers: five published networks as one pipeline (THA4, THA3), its cache, its intermediate images."""
+"""Teachers: five published networks as one pipeline, which poses any character.
 
-from .pipeline import Teacher
+pipeline  THA4's and THA3's, from weights to frames
+cache     faces and frames of the last poses
+outputs   what a teacher gives beside frames: targets for distillation, a mask of the face, intermediate images
+"""
 
-__all__ = ["Teacher"]
+from .outputs import Targets, outputs_sheet
+from .pipeline import ARCHITECTURES, PRECISIONS, Teacher, THA3Teacher, THA4Teacher, convert_files
+
+__all__ = [
+    "ARCHITECTURES",
+    "PRECISIONS",
+    "THA3Teacher",
+    "THA4Teacher",
+    "Targets",
+    "Teacher",
+    "convert_files",
+    "outputs_sheet",
+]

@@ -1,4 +1,4 @@
-"""Images that were made for a pose of a character, kept for when the same is asked again."""
+"""A cache of images by character and pose."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from torch import Tensor
 from ..picture.character import Character
 
 
-class Recent:
-    """The `limit` images asked for last, by character (the object) and the numbers of the pose."""
+class ImageCache:
+    """The `limit` images that were used last, by character (the object) and the numbers of the pose."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
@@ -30,19 +30,19 @@ class Recent:
         """Images float32 `[N, *shape]` of `poses` `[N, P]`, on the device of `poses`.
 
         `make` turns `[n, P]` into `[n, *shape]` and is called with at most `batch` poses at once: with each distinct
-        pose once, and with none that is remembered.
+        pose once, and with none that is cached.
         """
         result = torch.empty(len(poses), *shape, device=poses.device)
-        unknown = []
+        missing = []
         for key, rows in _rows(poses).items():
             entry = self._entries.get((id(character), key))
             if entry is None:
-                unknown.append((key, rows))
+                missing.append((key, rows))
             else:
                 result[rows] = entry[1].to(result.device)
                 self._entries.move_to_end((id(character), key))
-        for start in range(0, len(unknown), batch):
-            some = unknown[start : start + batch]
+        for start in range(0, len(missing), batch):
+            some = missing[start : start + batch]
             made = make(poses[[rows[0] for _, rows in some]])
             for (key, rows), image in zip(some, made, strict=True):
                 result[rows] = image
@@ -50,7 +50,7 @@ class Recent:
         return result
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Empty the cache."""
         self._entries.clear()
 
     def _keep(self, character: Character, key: bytes, image: Tensor) -> None:

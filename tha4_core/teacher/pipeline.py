@@ -20,10 +20,9 @@ import torch
 from torch import Tensor, nn
 
 from .. import pose as pose_numbers
-from ..cpu.buffer_pool import Memory
+from ..cpu import BufferPool
 from ..errors import WeightsError
 from ..networks.encoder_decoder import (
-    BROWS_IN_FACE,
     EyebrowDecomposer,
     EyebrowMorphingCombiner,
     FaceMorpher,
@@ -44,11 +43,8 @@ from ..weights.sets import (
     find_any_teacher_files,
 )
 from ..weights.transfer import Progress, silent
-from .cache import Recent
-from .targets import Targets
-
-NETWORKS = THA4_NETWORKS
-"""THA4's five networks, by the names of their files."""
+from .cache import ImageCache
+from .outputs import EXPRESSIVE, Targets, face_alphas
 
 PRECISIONS = (torch.float32, torch.float16, torch.bfloat16)
 
@@ -64,28 +60,15 @@ _BODY_SIZE = 256
 _FACES_KEPT = 64
 _FRAMES_KEPT = 16
 
-_EXPRESSIVE: tuple[dict[str, float], ...] = (
-    {},
-    {"eyebrow_raised": 1, "eye_surprised": 1, "mouth_aaa": 1},
-    {"eyebrow_lowered": 1, "eye_wink": 1, "mouth_ooo": 1},
-    {"eyebrow_troubled": 1, "eye_unimpressed": 1, "mouth_lowered_corner": 1},
-    {"eyebrow_angry": 1, "iris_small": 1, "mouth_delta": 1},
-    {"eyebrow_happy": 1, "eye_happy_wink": 1, "mouth_raised_corner": 1},
-    {"eyebrow_serious": 1, "eye_relaxed": 1, "mouth_iii": 1},
-    {"eye_raised_lower_eyelid": 1, "iris_rotation_x": 1, "iris_rotation_y": 1, "mouth_uuu": 1},
-    {"iris_rotation_x": -1, "iris_rotation_y": -1, "mouth_eee": 1, "mouth_smirk": 1},
-)
-"""What `Teacher.face_mask` looks at: between them every brow, eye, iris and mouth parameter at its full extent."""
-
 
 class Teacher(nn.Module, ABC):
     """The five published networks of either system. Evaluation only: nothing that it returns carries gradients.
 
-    Here is what the systems share: the face, what is remembered, loading. THA4Teacher and THA3Teacher add the body;
-    `load`, `load_files` and `from_state_dicts` give the one that the weights are of.
+    Here is what the systems share: the face, the caches, loading. THA4Teacher and THA3Teacher add the body; `load`,
+    `load_files` and `from_state_dicts` give the one that the weights are of.
 
-    What it made for the last characters and poses is kept and used again (`clear_cache` forgets it, as does moving
-    the teacher); frames are the same with and without.
+    Faces and frames of the last characters and poses are cached (`clear_cache` empties the caches, as does moving the
+    teacher); frames are the same with and without.
     """
 
     frame: ClassVar[str]
@@ -101,8 +84,8 @@ class Teacher(nn.Module, ABC):
         self.eyebrow_morphing_combiner = EyebrowMorphingCombiner(separable=separable)
         self.face_morpher = FaceMorpher(separable=separable)
         self._layers: tuple[Character, Images] | None = None
-        self._faces = Recent(_FACES_KEPT)
-        self._frames = Recent(_FRAMES_KEPT)
+        self._faces = ImageCache(_FACES_KEPT)
+        self._frames = ImageCache(_FRAMES_KEPT)
 
     @classmethod
     def load(cls, folder: str | Path, precision: torch.dtype = torch.float32) -> Teacher:
@@ -153,7 +136,7 @@ class Teacher(nn.Module, ABC):
         """Frames in model space, float32 `[N, 4, 512, 512]` on the teacher's device, of `poses` `[N, 45]`.
 
         `batch` is how many poses pass the networks at once: 4 unless given, and always 1 on a CPU, where more is no
-        faster and so a frame never depends on its company. Equal poses are rendered once. Raises PoseError.
+        faster and so a frame never depends on the other poses. Equal poses are rendered once. Raises PoseError.
         """
         batch = self._batch(batch)
 
@@ -231,21 +214,21 @@ class Teacher(nn.Module, ABC):
         The most that any of the teacher's own alphas (eyes, irises and mouth, brows) shows over a few expressive
         poses. Stands in for the mask that is otherwise painted by hand (spec section 6).
         """
-        poses = torch.cat([pose_numbers.make_pose(values) for values in _EXPRESSIVE])
+        poses = torch.cat([pose_numbers.make_pose(values) for values in EXPRESSIVE])
         mask = torch.zeros(1, 1, 192, 192, device=self._device())
         for chunk in torch.split(poses, self._batch()):
-            shown = _alphas(self.face(character, chunk))
-            mask = torch.maximum(mask, shown.amax(dim=0, keepdim=True))
+            alphas = face_alphas(self.face(character, chunk))
+            mask = torch.maximum(mask, alphas.amax(dim=0, keepdim=True))
         return images.crop(mask, *_STUDENT_IN_FACE)[0].clamp(0, 1)
 
     def clear_cache(self) -> None:
-        """Forget, and free, what was made for earlier characters and poses."""
+        """Free what was made for earlier characters and poses."""
         self._layers = None
         self._faces.clear()
         self._frames.clear()
 
     def _face_morphed_full(self, character: Character, poses: Tensor, batch: int) -> Tensor:
-        """`face_morphed_full` `[N, 4, 512, 512]`, every distinct pose[0:39] posed once and remembered."""
+        """`face_morphed_full` `[N, 4, 512, 512]`, every distinct pose[0:39] posed once and cached."""
 
         def output(poses: Tensor) -> Tensor:
             return self.face(character, poses)["face_morpher.output"]
@@ -261,7 +244,7 @@ class Teacher(nn.Module, ABC):
         return 1 if self._device().type == "cpu" else max(1, wanted or 4)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Teacher:
-        """Every move passes here: what is remembered does not stay behind on the old device."""
+        """Every move passes here: nothing cached stays on the old device."""
         super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
         self.clear_cache()
         self._lay_out()
@@ -293,9 +276,9 @@ class THA4Teacher(Teacher):
 
     def __init__(self, precision: torch.dtype = torch.float32) -> None:
         super().__init__(precision)
-        self._memory = Memory()
-        self.body_morpher = BodyMorpher(self._memory)
-        self.upscaler = Upscaler(self._memory)
+        self._buffers_on_cpu = BufferPool()
+        self.body_morpher = BodyMorpher(self._buffers_on_cpu)
+        self.upscaler = Upscaler(self._buffers_on_cpu)
 
     @torch.no_grad()
     def body(self, face_morphed_full: Tensor, poses: Tensor) -> Images:
@@ -306,9 +289,9 @@ class THA4Teacher(Teacher):
         return _named("upscaler", upscaled) | _named("body_morpher", body)
 
     def clear_cache(self) -> None:
-        """Forget, and free, what was made for earlier characters and poses."""
+        """Free what was made for earlier characters and poses."""
         super().clear_cache()
-        self._memory.clear()
+        self._buffers_on_cpu.clear()
 
 
 class THA3Teacher(Teacher):
@@ -406,11 +389,3 @@ def _shapes(architecture: str) -> dict[str, dict[str, tuple[int, ...]]]:
 
 def _named(network: str, outputs: Images) -> Images:
     return {f"{network}.{name}": image for name, image in outputs.items()}
-
-
-def _alphas(face: Images) -> Tensor:
-    """The largest of the alphas of eyes, irises and mouth, and brows `[N, 1, 192, 192]`."""
-    alphas = torch.maximum(face["face_morpher.eye_alpha"], face["face_morpher.iris_mouth_alpha"])
-    brows = images.crop(alphas, *BROWS_IN_FACE)
-    brows.copy_(torch.maximum(brows, face["eyebrow_morphing_combiner.combine_alpha"]))
-    return alphas

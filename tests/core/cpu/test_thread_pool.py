@@ -1,4 +1,4 @@
-"""Threads that share tiles: every tile once, and what goes wrong in one stops all."""
+"""A pool of threads that take tiles: every tile once, and an error in one stops all."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import torch
 
-from tha4_core.cpu import thread_pool as crew
+from tha4_core.cpu import RowTiles, intra_op_threads, shared_pool, temporary_pool
 
 TILES = [slice(i, i + 1) for i in range(60)]
 CPU = torch.device("cpu")
@@ -19,45 +19,45 @@ def test_every_tile_is_done_once_without_gradients_on_one_torch_thread_each() ->
     done: list[slice] = []
     settings = set()
 
-    def job(tiles: crew.Tiles) -> None:
+    def job(tiles: RowTiles) -> None:
         for tile in tiles:
             settings.add((torch.get_num_threads(), torch.is_grad_enabled()))
             done.append(tile)
 
     threads = torch.get_num_threads()
-    with crew.gathered(CPU) as workers:
+    with temporary_pool(CPU) as pool:
         assert torch.get_num_threads() == 1
         for _ in range(3):
-            workers.share(TILES, job)
+            pool.run(TILES, job)
     assert torch.get_num_threads() == threads
     assert sorted(tile.start for tile in done) == sorted([tile.start for tile in TILES] * 3)
     assert settings == {(1, False)}
 
 
-def test_a_standing_crew_serves_several_callers_and_outlives_an_error() -> None:
+def test_a_shared_pool_serves_several_callers_and_outlives_an_error() -> None:
     settings = set()
 
-    def job(tiles: crew.Tiles) -> None:
+    def job(tiles: RowTiles) -> None:
         settings.add((torch.get_num_threads(), torch.is_grad_enabled()))
         done.extend(tiles)
 
     before, done = torch.get_num_threads(), []
-    workers = crew.standing(2)
+    pool = shared_pool(2)
     with pytest.raises(StopError):
-        workers.share(TILES, lambda _: stop())
+        pool.run(TILES, lambda _: stop())
     with ThreadPoolExecutor(3) as callers:
-        for caller in [callers.submit(workers.share, TILES, job) for _ in range(9)]:
+        for caller in [callers.submit(pool.run, TILES, job) for _ in range(9)]:
             caller.result()
     assert len(done) == len(TILES) * 9
     assert settings == {(1, False)}
-    assert crew.standing(2) is workers
+    assert shared_pool(2) is pool
     assert torch.get_num_threads() == before
 
 
 def test_off_the_cpu_the_caller_does_it_all() -> None:
     threads: list[str] = []
-    with crew.gathered(torch.device("meta")) as workers:
-        workers.share(TILES, lambda tiles: threads.extend(threading.current_thread().name for _ in tiles))
+    with temporary_pool(torch.device("meta")) as pool:
+        pool.run(TILES, lambda tiles: threads.extend(threading.current_thread().name for _ in tiles))
     assert threads == [threading.current_thread().name] * len(TILES)
 
 
@@ -74,7 +74,7 @@ def test_an_error_anywhere_stops_everyone_after_their_tile(in_the_job: bool) -> 
     done: list[slice] = []
     before = threading.active_count()  # other tests may have left threads
 
-    def job(tiles: crew.Tiles) -> None:
+    def job(tiles: RowTiles) -> None:
         for tile in tiles:
             time.sleep(0.05)
             done.append(tile)
@@ -82,8 +82,8 @@ def test_an_error_anywhere_stops_everyone_after_their_tile(in_the_job: bool) -> 
                 stop()
 
     def share() -> None:
-        with crew.gathered(CPU, None if in_the_job else stop) as workers:
-            workers.share(TILES, job)
+        with temporary_pool(CPU, None if in_the_job else stop) as pool:
+            pool.run(TILES, job)
 
     with pytest.raises(StopError):
         share()
@@ -91,16 +91,16 @@ def test_an_error_anywhere_stops_everyone_after_their_tile(in_the_job: bool) -> 
     assert threading.active_count() == before
 
 
-def test_threads_to_come_keep_their_number_while_a_crew_works() -> None:
+def test_threads_to_come_keep_their_number_while_a_pool_works() -> None:
     def number() -> int:
-        with ThreadPoolExecutor(1) as pool:
-            return pool.submit(torch.get_num_threads).result()
+        with ThreadPoolExecutor(1) as executor:
+            return executor.submit(torch.get_num_threads).result()
 
     before, default = torch.get_num_threads(), number()
-    with crew.gathered(CPU) as workers:
-        workers.share(TILES, list)
+    with temporary_pool(CPU) as pool:
+        pool.run(TILES, list)
         assert torch.get_num_threads() == 1
         assert number() == default
-    with crew.own_threads(1):
+    with intra_op_threads(1):
         assert (torch.get_num_threads(), number()) == (1, default)
     assert (torch.get_num_threads(), number()) == (before, default)

@@ -31,7 +31,7 @@ def rig() -> DemoRig:
 
 @pytest.fixture(scope="session")
 def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the teacher's frames lie; they are computed once for all tests."""
+    """The folder of the teacher's targets; they are computed once for all tests."""
     return tmp_path_factory.mktemp("work")
 
 

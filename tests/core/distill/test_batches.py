@@ -1,4 +1,4 @@
-"""Pictures that are never made are looked up as if they were."""
+"""Pictures that are never put together are looked up as if they were."""
 
 from __future__ import annotations
 

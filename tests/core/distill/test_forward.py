@@ -1,4 +1,4 @@
-"""The networks as training sees them are the networks: any pixels, any crops, the same numbers and gradients."""
+"""Forward passes of training against the networks: any pixels, any crops, the same numbers and gradients."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from tha4_core.distill.forward import body_crops, face_pixels
+from tha4_core.distill.initialisation import initialise
 from tha4_core.distill.poses import sample_poses
-from tha4_core.distill.start import initialise
 from tha4_core.networks.siren import BodyMorpher, FaceMorpher
 from tha4_core.picture.warping import positions
 

@@ -1,4 +1,4 @@
-"""Poses to learn from: plausible, reproducible, or a file's."""
+"""Poses to train on: plausible, reproducible, or a file's."""
 
 from __future__ import annotations
 

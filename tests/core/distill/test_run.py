@@ -22,15 +22,14 @@ from tests.conftest import REPOSITORY
 from tests.core.distill.conftest import TINY
 from tests.recipe import recipe_teacher, recipe_tha3
 from tha4_core.demo import DemoRig, demo_character
-from tha4_core.distill import Job, Report, __main__, distill, history_of, sample_poses
-from tha4_core.distill import store as stores
-from tha4_core.distill.curves import draw_curves
-from tha4_core.distill.judging import evaluate, unmoved
+from tha4_core.distill import Job, Report, __main__, distill, draw_curves, evaluate, history_of, sample_poses
+from tha4_core.distill.evaluation import unmoved
+from tha4_core.distill.target_cache import CHUNK, TargetCache, compute_targets
 from tha4_core.errors import DistillError, PoseError
 from tha4_core.picture.character import Character
 from tha4_core.pose import COUNT
-from tha4_core.student.model import Student
-from tha4_core.teacher.pipeline import Teacher
+from tha4_core.student import Student
+from tha4_core.teacher import Teacher
 
 Make = Callable[..., Job]
 
@@ -172,7 +171,7 @@ def test_two_processes_make_what_one_makes(job: Make, unbroken: Student, tmp_pat
         assert (ours - theirs).norm() <= 1e-4 * theirs.norm()
 
 
-def test_a_training_without_numbers_goes_back_at_half_the_rate(job: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_training_that_diverges_goes_back_at_half_the_rate(job: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     from tha4_core.distill import trainer
 
     face_terms = trainer.face_terms
@@ -184,7 +183,7 @@ def test_a_training_without_numbers_goes_back_at_half_the_rate(job: Make, monkey
 
     calls: list[None] = []
     monkeypatch.setattr(trainer, "face_terms", sometimes)
-    student = distill(job(name="astray"))
+    student = distill(job(name="diverged"))
     history = history_of(student)
     assert (history.setbacks, history.rate_scale, history.step) == (1, 0.5, TINY.steps)
     assert all(bool(torch.isfinite(weight).all()) for weight in weights(student))
@@ -196,8 +195,8 @@ def test_it_learns(rig: nn.Module, tmp_path: Path) -> None:
     losses = history_of(student).losses
     assert losses[-1][1] < 0.35 * losses[0][1]
     poses = sample_poses(6, 77)
-    stores.compute(tmp_path / "held", demo_character(), rig, poses, lambda done: None)
-    held = stores.TargetStore(tmp_path / "held", poses)
+    compute_targets(tmp_path / "held", demo_character(), rig, poses, lambda done: None)
+    held = TargetCache(tmp_path / "held", poses)
     still, learned = unmoved(demo_character().image, held), evaluate(student, held)
     assert learned.face_psnr > still.face_psnr + 0.5
     assert learned.figure_psnr > still.figure_psnr + 1.0
@@ -265,7 +264,7 @@ def test_one_name_is_one_run(job: Make) -> None:
         distill(job(), report=again)
 
 
-def test_a_damaged_checkpoint_is_told_of(job: Make) -> None:
+def test_a_damaged_checkpoint_is_named(job: Make) -> None:
     job().checkpoint.write_bytes(b"nothing")
     with pytest.raises(DistillError, match=r"not a whole checkpoint.*restart"):
         distill(job())
@@ -281,10 +280,10 @@ def test_no_room_for_the_teachers_frames(job: Make, monkeypatch: pytest.MonkeyPa
 
 def test_a_pose_is_learned_by_its_numbers(rig: nn.Module, tmp_path: Path) -> None:
     """The frames on disk are the teacher's, whatever the chunk."""
-    poses = torch.cat([torch.zeros(1, COUNT), sample_poses(stores.CHUNK + 1, 3)])
-    stores.compute(tmp_path / "frames", demo_character(), rig, poses, lambda done: None)
-    held = stores.TargetStore(tmp_path / "frames", poses)
-    for index in (0, stores.CHUNK + 1):
+    poses = torch.cat([torch.zeros(1, COUNT), sample_poses(CHUNK + 1, 3)])
+    compute_targets(tmp_path / "frames", demo_character(), rig, poses, lambda done: None)
+    held = TargetCache(tmp_path / "frames", poses)
+    for index in (0, CHUNK + 1):
         targets = rig.targets(demo_character(), poses[index : index + 1])
         torch.testing.assert_close(held.frame(index), targets.frame[0].movedim(0, -1), atol=1e-3, rtol=0)
         part = held.grid_change(index, slice(3, 9), slice(100, 101))

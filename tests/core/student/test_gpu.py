@@ -1,4 +1,4 @@
-"""The GPU's ways through the student's layers, on a CPU: the same pictures, and never a way that is not better."""
+"""The GPU's kernels for the student's layers, on a CPU: the same pictures, and never a kernel that is not faster."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.elsewhere import ELSEWHERE, NothingOnTheCPU
 from tha4_core.errors import THA4Error
 from tha4_core.networks.siren import BodyMorpher, FaceMorpher
 from tha4_core.student import gpu, renderer
-from tha4_core.student.gpu import Layers, OnGPU, PoseToFrame, choose
+from tha4_core.student.gpu import Autotuner, Kernel, PoseToFrame, choose_kernel
 
 
 @pytest.fixture(scope="module")
@@ -33,16 +33,16 @@ def poses() -> Tensor:
     return tha4.make_pose({"head_y": 0.7, "mouth_aaa": 0.8, "eye_wink_left": 1.0, "body_z": -0.6})
 
 
-def render(student: tha4.Student, poses: Tensor, way: Layers | None, size: int = 256) -> Tensor:
+def render(student: tha4.Student, poses: Tensor, kernel: Kernel | None, size: int = 256) -> Tensor:
     networks = (student.face_morpher, student.body_morpher)
-    return renderer.render(*networks, student.image, poses, size, None, way)
+    return renderer.render(*networks, student.image, poses, size, None, kernel)
 
 
-@pytest.mark.parametrize("way", [gpu.tf32, gpu.float16])
-def test_a_forced_way_shows_the_same_picture(student: tha4.Student, poses: Tensor, way: Layers) -> None:
-    frame, plain = render(student, poses, way), render(student, poses, None)
+@pytest.mark.parametrize("kernel", [gpu.tf32, gpu.float16])
+def test_a_forced_kernel_shows_the_same_picture(student: tha4.Student, poses: Tensor, kernel: Kernel) -> None:
+    frame, plain = render(student, poses, kernel), render(student, poses, None)
     assert gpu.psnr(frame, plain) >= 45
-    assert torch.equal(frame, plain) == (way is gpu.tf32)  # a CPU has no TF32
+    assert torch.equal(frame, plain) == (kernel is gpu.tf32)  # a CPU has no TF32
 
 
 KERNEL = """
@@ -99,8 +99,8 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
 PLAIN = torch.zeros(1, 4, 8, 8)
 
 
-def way(seconds: float, error: float) -> Layers:
-    """Not run here: `renders` reads what it takes and what it spoils."""
+def kernel_of(seconds: float, error: float) -> Kernel:
+    """Not run here: `renders` reads how long it takes and how wrong it is."""
 
     def run(layers: list[Tensor], x: Tensor) -> Tensor:
         raise NotImplementedError
@@ -109,8 +109,8 @@ def way(seconds: float, error: float) -> Layers:
     return run
 
 
-def renders(clock: Callable[[float], None]) -> Callable[[Layers | None], Tensor]:
-    def frame(chosen: Layers | None) -> Tensor:
+def renders(clock: Callable[[float], None]) -> Callable[[Kernel | None], Tensor]:
+    def frame(chosen: Kernel | None) -> Tensor:
         clock(1.0 if chosen is None else chosen.seconds)
         return PLAIN if chosen is None else PLAIN + chosen.error
 
@@ -118,47 +118,47 @@ def renders(clock: Callable[[float], None]) -> Callable[[Layers | None], Tensor]
 
 
 def test_the_fastest_that_shows_the_same_is_chosen(clock) -> None:
-    slower, fast, faster = way(1.5, 0), way(0.6, 0.001), way(0.3, 0.001)
-    spoiled, broken = way(0.1, 0.1), way(0.1, float("nan"))
-    ways = {"slower": slower, "fast": fast, "faster": faster, "spoiled": spoiled, "broken": broken}
-    assert choose("auto", renders(clock), ways) is faster
-    assert choose("auto", renders(clock), {"slower": slower, "spoiled": spoiled, "broken": broken}) is None
-    assert choose("float32", renders(clock), ways) is None
+    slower, fast, faster = kernel_of(1.5, 0), kernel_of(0.6, 0.001), kernel_of(0.3, 0.001)
+    spoiled, broken = kernel_of(0.1, 0.1), kernel_of(0.1, float("nan"))
+    kernels = {"slower": slower, "fast": fast, "faster": faster, "spoiled": spoiled, "broken": broken}
+    assert choose_kernel("auto", renders(clock), kernels) is faster
+    assert choose_kernel("auto", renders(clock), {"slower": slower, "spoiled": spoiled, "broken": broken}) is None
+    assert choose_kernel("float32", renders(clock), kernels) is None
 
 
-def test_what_does_not_run_is_told_and_left(clock, caplog: pytest.LogCaptureFixture) -> None:
-    def frame(chosen: Layers | None) -> Tensor:
+def test_a_kernel_that_does_not_run_is_logged_and_left(clock, caplog: pytest.LogCaptureFixture) -> None:
+    def frame(chosen: Kernel | None) -> Tensor:
         if chosen is not None:
             raise RuntimeError("no such instruction")
         return renders(clock)(None)
 
     with caplog.at_level(logging.INFO, "tha4"):
-        assert choose("auto", frame, {"odd": way(0.1, 0)}) is None
+        assert choose_kernel("auto", frame, {"odd": kernel_of(0.1, 0)}) is None
     assert "odd does not run here (RuntimeError: no such instruction)" in caplog.text
 
 
 def test_a_cpu_computes_in_float32(student: tha4.Student, poses: Tensor) -> None:
-    exact, asked = (student.render(poses, size=64, precision=precision) for precision in ("float32", "float16"))
-    assert torch.equal(exact, asked)
+    exact, other = (student.render(poses, size=64, precision=precision) for precision in ("float32", "float16"))
+    assert torch.equal(exact, other)
     with pytest.raises(THA4Error, match='precision is "bfloat16"; it is one of auto, float32, float16'):
         student.render(poses, precision="bfloat16")
 
 
-@pytest.mark.parametrize("way", [None, gpu.tf32, gpu.float16])
-def test_a_single_frame_asks_the_device_for_nothing_and_brings_it_nothing(way: Layers | None) -> None:
+@pytest.mark.parametrize("kernel", [None, gpu.tf32, gpu.float16])
+def test_a_single_frame_asks_the_device_for_nothing_and_brings_it_nothing(kernel: Kernel | None) -> None:
     """As a CUDA graph requires."""
     with ELSEWHERE:
         face, body = FaceMorpher(), BodyMorpher()
         image, pose = torch.empty(1, 4, 512, 512), torch.empty(1, 45)
     with NothingOnTheCPU():
-        frame = renderer.render(face, body, image, pose, 512, None, way)
+        frame = renderer.render(face, body, image, pose, 512, None, kernel)
     assert frame.device == ELSEWHERE
 
 
 def capture(render: PoseToFrame, pose: Tensor) -> PoseToFrame:
     """Stands in for a CUDA graph, which needs a GPU: what is captured runs again, on its own pose, into its own frame.
 
-    It shows what OnGPU does with a graph; that PyTorch's own capture works is not tested here.
+    It shows what Autotuner does with a graph; that PyTorch's own capture works is not tested here.
     """
     pose, frame = pose.clone(), render(pose)
 
@@ -200,26 +200,26 @@ def in_no_time(clock: Callable[[float], None]) -> Callable[[PoseToFrame, Tensor]
     return faster
 
 
-def test_a_faster_graph_is_kept_while_everything_is_in_its_place(clock, drawn) -> None:
+def test_a_faster_graph_is_kept_while_its_key_is_the_same(clock, drawn) -> None:
     made = []
 
     def counted(render: PoseToFrame, pose: Tensor) -> PoseToFrame:
         made.append(pose)
         return in_no_time(clock)(render, pose)
 
-    on_gpu, first, second = OnGPU(counted), torch.zeros(1, 45), torch.ones(1, 45)
-    graph = on_gpu.graph(drawn(1.0), first, "here")
+    autotuner, first, second = Autotuner(counted), torch.zeros(1, 45), torch.ones(1, 45)
+    graph = autotuner.cuda_graph(drawn(1.0), first, "here")
     frames = graph(first), graph(second)
     assert [float(frame.mean()) for frame in frames] == [0, 1]  # the first is not painted over by the second
-    assert on_gpu.graph(drawn(1.0), first, "here") is graph
+    assert autotuner.cuda_graph(drawn(1.0), first, "here") is graph
     assert len(made) == 1
-    assert on_gpu.graph(drawn(1.0), first, "moved") is not graph
-    on_gpu.forget_graph()
-    on_gpu.graph(drawn(1.0), first, "moved")
+    assert autotuner.cuda_graph(drawn(1.0), first, "moved") is not graph
+    autotuner.release_cuda_graph()
+    autotuner.cuda_graph(drawn(1.0), first, "moved")
     assert len(made) == 3
 
 
-def test_a_graph_that_is_no_better_or_not_to_be_had_is_told_and_left(clock, drawn, caplog) -> None:
+def test_a_graph_that_is_no_faster_or_cannot_be_captured_is_logged_and_left(clock, drawn, caplog) -> None:
     def spoiled(render: PoseToFrame, pose: Tensor) -> PoseToFrame:
         replay = in_no_time(clock)(render, pose)
         return lambda pose: replay(pose) + 0.1
@@ -230,8 +230,10 @@ def test_a_graph_that_is_no_better_or_not_to_be_had_is_told_and_left(clock, draw
     pose = torch.zeros(1, 45)
     with caplog.at_level(logging.INFO, "tha4"):
         for capture_so in (capture, spoiled, refused):
-            assert OnGPU(capture_so).graph(drawn(1.0), pose, "here") is None
-    told = [record.message for record in caplog.records]
-    assert told[0].startswith("Student: a CUDA graph takes 1.00 of the time without, at inf dB.")
-    assert "at 26.0 dB" in told[1]
-    assert told[2] == "Student: a CUDA graph cannot be had here (operation not permitted when stream is capturing)."
+            assert Autotuner(capture_so).cuda_graph(drawn(1.0), pose, "here") is None
+    logged = [record.message for record in caplog.records]
+    assert logged[0].startswith("Student: a CUDA graph takes 1.00 of the time without, at inf dB.")
+    assert "at 26.0 dB" in logged[1]
+    assert (
+        logged[2] == "Student: a CUDA graph cannot be captured here (operation not permitted when stream is capturing)."
+    )

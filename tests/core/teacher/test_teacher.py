@@ -19,7 +19,8 @@ from tha4_core.networks.encoder_decoder import with_brows
 from tha4_core.picture.character import Character, open_picture, square_picture
 from tha4_core.picture.model_space import resize
 from tha4_core.pose import make_pose
-from tha4_core.teacher.pipeline import NETWORKS, Teacher
+from tha4_core.teacher import Teacher
+from tha4_core.weights.sets import THA4_NETWORKS as NETWORKS
 
 GOLDEN = recipe.REFERENCE / "golden" / "teacher.safetensors"
 PICTURE = recipe.REFERENCE / "reference" / "lambda_00" / "character.png"
@@ -189,7 +190,7 @@ def test_only_the_head_moving_poses_the_face_once(
 ) -> None:
     still, turned = golden["poses"][0], golden["poses"][0].clone()
     turned[39:] = golden["poses"][1, 39:]
-    teacher.to("cpu")  # a move forgets, even one that leads nowhere
+    teacher.to("cpu")  # a move empties the caches, even one to the same device
     with Runs(teacher) as runs:
         chunked = [teacher.render(character, pose) for pose in (turned, still)]
     assert runs == {name: 2 if name in ("body_morpher", "upscaler") else 1 for name in NETWORKS}

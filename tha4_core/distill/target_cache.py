@@ -1,4 +1,4 @@
-"""A teacher's targets on disk: computed once, used for every step, every preset and every restart.
+"""A cache of a teacher's targets on disk: computed once, used for every step, every preset and every restart.
 
 A set of poses is a folder of chunks, each a `.npy` of float16 that is written whole or not at all; whatever stops the
 computation costs one chunk. A pose is 3.4 MB.
@@ -15,25 +15,26 @@ from typing import Protocol
 
 import numpy as np
 import torch
+from einops import rearrange
 from torch import Tensor, nn
 
 from ..errors import DistillError
 from ..picture.character import Character
 from ..picture.model_space import SIZE
-from ..teacher.targets import Targets
+from ..teacher import Targets
 
 CHUNK = 32
 _FACE_SIDE = 192
 _SHAPES = ((SIZE, SIZE, 4), (SIZE, SIZE, 2), (_FACE_SIDE, _FACE_SIDE, 4))  # frame, grid change, face
 _NUMBERS = sum(height * width * channels for height, width, channels in _SHAPES)
 BYTES_PER_POSE = 2 * _NUMBERS
-_SPARE = 2**28  # bytes that are left free on the disk
+_MIN_FREE = 2**28  # bytes that are left free on the disk
 
 Half = np.ndarray[tuple[int, ...], np.dtype[np.float16]]
 
 
 class TeacherLike(Protocol):
-    """What distillation asks of a teacher: `Teacher` and `DemoRig` are ones."""
+    """What distillation needs of a teacher: `Teacher` and `DemoRig` have it."""
 
     def targets(self, character: Character, poses: Tensor) -> Targets:
         """What to learn, for poses `[N, 45]`."""
@@ -42,8 +43,8 @@ class TeacherLike(Protocol):
         """Where brows, eyes and mouth move: `[1, 128, 128]`, 0..1."""
 
 
-class TargetStore:
-    """The targets of poses `[N, 45]` as they lie in a folder of chunks."""
+class TargetCache:
+    """The targets of poses `[N, 45]`, read from a folder of chunks that `compute_targets` has completed."""
 
     def __init__(self, folder: Path, poses: Tensor) -> None:
         self.poses = poses
@@ -69,7 +70,7 @@ class TargetStore:
         return torch.from_numpy(whole[rows, columns].astype(np.float32))
 
 
-def compute(
+def compute_targets(
     folder: Path,
     character: Character,
     teacher: TeacherLike,
@@ -79,7 +80,7 @@ def compute(
     at_once: int = 1,
     share: tuple[int, int] = (0, 1),
 ) -> None:
-    """Bring a folder of chunks to completion; `tick` is told how many poses are done and may raise.
+    """Compute the chunks that a folder lacks; `tick` gets the number of poses that are done, and may raise.
 
     `share` (i, n): do every n-th chunk from the i-th on, for n processes with one folder. Raises DistillError where
     the disk is full.
@@ -101,10 +102,10 @@ def compute(
     tick(len(poses))
 
 
-def make_room(root: Path, keep: set[Path], limit: int) -> None:
-    """Delete folders in `root`, those used longest ago first, until all others together with `keep` are within `limit`.
+def evict(root: Path, keep: set[Path], limit: int) -> None:
+    """Delete the least recently used folders in `root` until the others, `keep` included, are within `limit` bytes.
 
-    A folder is used when `touch` says so.
+    `touch` marks a folder as used.
     """
     folders = sorted((f for f in root.iterdir() if f.is_dir()), key=lambda f: f.stat().st_mtime, reverse=True)
     total = sum(_size(folder) for folder in folders if folder in keep)
@@ -116,16 +117,16 @@ def make_room(root: Path, keep: set[Path], limit: int) -> None:
 
 
 def touch(folder: Path) -> None:
-    """Say that a folder is being used."""
+    """Mark a folder as used now."""
     folder.mkdir(parents=True, exist_ok=True)
     os.utime(folder)
 
 
 def fingerprint(*parts: Tensor | nn.Module | str) -> str:
-    """A name for what was given: equal for equal numbers and texts.
+    """A hash of what is given: equal for equal numbers and texts.
 
-    Of a module count its weights, and buffers of whole numbers. Those of other numbers that no file holds are computed,
-    and their last bits change with the number of threads.
+    Of a module, its weights and its integer buffers count. Floating-point buffers that no file holds are computed, and
+    their last bits change with the number of threads.
     """
     digest = hashlib.sha256()
     for part in parts:
@@ -145,9 +146,9 @@ def fingerprint(*parts: Tensor | nn.Module | str) -> str:
 
 
 def _numbers(targets: Targets) -> list[Half]:
-    """One row of float16 for each pose."""
+    """One row of float16 for each pose, as `_SHAPES` says."""
     images = (targets.frame, targets.grid_change, targets.face)
-    flat = [image.movedim(1, -1).flatten(1).half().cpu() for image in images]
+    flat = [rearrange(image, "n c h w -> n (h w c)").half().cpu() for image in images]
     return list(torch.cat(flat, dim=1).numpy())
 
 
@@ -174,7 +175,7 @@ def _write(path: Path, chunk: Half) -> None:
 
 def _check_space(folder: Path, poses: int) -> None:
     needed, free = poses * BYTES_PER_POSE, shutil.disk_usage(folder).free
-    if needed + _SPARE > free:
+    if needed + _MIN_FREE > free:
         raise DistillError(
             f"{folder}: the teacher's frames for {poses} poses need {needed / 1e9:.1f} GB, and {free / 1e9:.1f} GB are "
             "free. Free some disk space, or choose a preset with fewer poses."

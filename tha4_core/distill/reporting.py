@@ -1,13 +1,23 @@
-"""A run's losses and scores as a picture."""
+"""Progress of a run: its history, its scores on held-out poses, reports to the caller, curves as a picture."""
 
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
+import torch
 from PIL import Image, ImageDraw, ImageFont
 
-from .checkpoint import Progress
+from ..picture import model_space as images
+from .evaluation import evaluate
+from .target_cache import TargetCache
+from .trainer import Progress, Trainer
+
+_ROWS, _SCORES = 200, 20  # of a run's history, at most
+_FEWEST_STEPS = 50  # between scores, which cost as much as some steps
+_PREVIEW_SIZE = 256
 
 _WIDTH, _HEIGHT, _FINE = 960, 420, 2
 _BACKGROUND, _PANEL, _GRID, _INK = (24, 26, 31), (32, 35, 41), (58, 62, 72), (222, 226, 233)
@@ -16,6 +26,59 @@ _LEFT, _RIGHT, _TOP, _BOTTOM, _GAP = 56, 16, 40, 34, 64
 
 Points = list[tuple[float, float]]
 Box = tuple[float, float, float, float]
+
+
+@dataclass(frozen=True)
+class Report:
+    """How far a run is. `stage` is "teacher" (its frames are computed) or "training".
+
+    `done` of `total` are poses or steps, `rate` examples a second (poses; crops or frames), `preview` makes a picture
+    of the teacher beside the student where there is one to see.
+    """
+
+    stage: str
+    done: int
+    total: int
+    rate: float
+    seconds_left: float
+    progress: Progress
+    preview: Callable[[], Image.Image] | None = None
+
+
+class Reporter:
+    """Keeps a training's history, evaluates it now and then, and reports after every step."""
+
+    def __init__(
+        self, trainer: Trainer, held_out: TargetCache, tick: Callable[[], None], report: Callable[[Report], None]
+    ) -> None:
+        self._trainer, self._held_out, self._tick, self._report = trainer, held_out, tick, report
+        self._start, self._first = time.monotonic(), trainer.progress.step
+
+    def after_step(self) -> None:
+        """To be called once after every step."""
+        progress, preset = self._trainer.progress, self._trainer.preset
+        if progress.step % max(1, preset.steps // _ROWS) == 0 and progress.pending[2]:
+            face, body, count = progress.pending
+            progress.losses.append([progress.step, face / count, body / count])
+            progress.pending = [0.0, 0.0, 0.0]
+        if progress.step % max(_FEWEST_STEPS, preset.steps // _SCORES) == 0:
+            scores = evaluate(
+                self._trainer.student, self._held_out, list(range(0, len(self._held_out.poses), 2)), self._tick
+            )
+            progress.scores.append([progress.step, scores.face_psnr, scores.figure_psnr])
+        steps = max(1e-6, (progress.step - self._first) / max(1e-6, time.monotonic() - self._start))
+        left = (preset.steps - progress.step) / steps
+        self._report(
+            Report("training", progress.step, preset.steps, steps * preset.crops, left, progress, self._preview)
+        )
+
+    @torch.no_grad()
+    def _preview(self) -> Image.Image:
+        """The first held-out pose: the teacher left, the student right."""
+        student = self._trainer.student.render(self._held_out.poses[:1], size=_PREVIEW_SIZE)[0].cpu()
+        teacher = images.resize(self._held_out.frame(0).movedim(-1, 0)[None], _PREVIEW_SIZE)[0]
+        pictures = images.over_background(torch.stack([teacher, student]), torch.full((1, 1, 1, 3), 0.25))
+        return Image.fromarray((torch.cat([*pictures], dim=1) * 255).round().to(torch.uint8).numpy())
 
 
 def draw_curves(progress: Progress, steps: int) -> Image.Image:

@@ -1,7 +1,6 @@
-"""How long to train, at which rates, on what: the presets by time, and the published recipe (spec section 6).
+"""Training recipes: loss terms, presets, schedules of rates and weights; ours and the published one (spec section 6).
 
-Everything here is a function of the step alone, so that a run which went on after a break is the run it would have
-been.
+A schedule is a function of the step alone, so that a run that was stopped and resumed equals one that was not.
 """
 
 from __future__ import annotations
@@ -9,13 +8,39 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
+import torch
+from torch import Tensor
+
 from ..picture.model_space import SIZE
-from .losses import BodyWeights
+
+MASK_WEIGHT = 20.0
+"""How much more an error counts where brows, eyes and mouth are."""
+
+
+class BodyTerms(NamedTuple):
+    """The four images that the body's loss compares, or the four terms of that loss."""
+
+    blended: Tensor
+    warped: Tensor
+    grid_change: Tensor
+    color_change: Tensor
+
+
+class BodyWeights(NamedTuple):
+    """How much each of the four terms counts."""
+
+    blended: float
+    warped: float
+    grid_change: float
+    color_change: float
 
 
 @dataclass(frozen=True)
 class Preset:
-    """One way to train. Rates are the highest; `published` takes rates and weights from the published table."""
+    """One way to train. Rates are the highest; `published` takes rates and weights from the published table.
+
+    Students and checkpoints hold these fields, so their names stay.
+    """
 
     name: str
     meaning: str
@@ -32,7 +57,7 @@ class Preset:
     body_rate: float = 1.5e-4
     published: bool = False
     held_out: int = 8
-    """Poses that are not learned from, to judge by."""
+    """Poses that are not trained on, for evaluation."""
     begin: float = 0.0
     """How much of the recipe is left out at its beginning, 0..1. Ours only."""
 
@@ -41,8 +66,8 @@ class Preset:
         return replace(self, steps=steps)
 
     def from_a_student(self) -> Preset:
-        """The same steps over the recipe's second half: what is coarse, a student knows, and would forget at a high
-        rate."""
+        """The same steps over the recipe's second half: a student has learned what is coarse, and high rates would undo
+        it."""
         return replace(self, begin=0.5)
 
     def share(self, step: int) -> float:
@@ -103,7 +128,7 @@ _WARM_UP = 0.02
 def face_rate(preset: Preset, step: int) -> float | None:
     """The rate of the face's next step after `step` of them; None: the face is done."""
     if not preset.published:
-        return preset.face_rate * _up_and_down(preset.share(step))
+        return preset.face_rate * _warm_up_and_decay(preset.share(step))
     examples = step * PUBLISHED_BATCH
     return next((rate for until, rate in _PUBLISHED_FACE if examples < until), None)
 
@@ -117,9 +142,28 @@ def body_plan(preset: Preset, step: int) -> BodyPlan:
     share = preset.share(min(step, preset.steps - 1))
     weights = next(weights for until, weights in _WEIGHTS if share < until)
     size = next(size for until, size in _SIZES if share < until)
-    return BodyPlan(preset.body_rate * _up_and_down(share), weights, max(size, preset.side))
+    return BodyPlan(preset.body_rate * _warm_up_and_decay(share), weights, max(size, preset.side))
 
 
-def _up_and_down(share: float) -> float:
-    """A short way up, then straight down to 0."""
+def _warm_up_and_decay(share: float) -> float:
+    """A linear warm-up, then linearly down to 0."""
     return min(1.0, (share + 1e-3) / _WARM_UP) * (1 - share)
+
+
+def face_terms(patch: Tensor, target: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean error of a face, and the same under the mask; their sum, the second 20 times, is the face's loss.
+
+    `patch` and `target` have one shape, `mask` (0..1) one that broadcasts to it. Both are means over all elements.
+    """
+    error = (patch - target).abs()
+    return error.mean(), (error * mask).mean()
+
+
+def body_terms(output: BodyTerms, target: BodyTerms) -> BodyTerms:
+    """The four terms of the student's images against the teacher's; the colour's target is the teacher's frame."""
+    return BodyTerms(*((ours - theirs).abs().mean() for ours, theirs in zip(output, target, strict=True)))
+
+
+def weighted(terms: BodyTerms, weights: BodyWeights) -> Tensor:
+    """The body's loss."""
+    return torch.stack([weight * term for weight, term in zip(weights, terms, strict=True)]).sum()

@@ -11,13 +11,22 @@ import torch
 from PIL import Image
 
 from tests.recipe import recipe_teacher
-from tha4_core.distill.losses import MASK_WEIGHT, BodyTerms, BodyWeights, body_terms, face_terms, weighted
-from tha4_core.distill.presets import PRESETS, body_plan, face_rate
+from tha4_core.distill.recipe import (
+    MASK_WEIGHT,
+    PRESETS,
+    BodyTerms,
+    BodyWeights,
+    body_plan,
+    body_terms,
+    face_rate,
+    face_terms,
+    weighted,
+)
 from tha4_core.picture import model_space as images
 from tha4_core.picture.character import Character
 from tha4_core.picture.warping import blend, warp
-from tha4_core.student.model import Student
-from tha4_core.teacher.pipeline import Teacher
+from tha4_core.student import Student
+from tha4_core.teacher import Teacher
 
 PAPER = PRESETS["paper"]
 

@@ -1,4 +1,4 @@
-"""How good a student is: its frames against the teacher's, on poses that it never learned from."""
+"""Evaluation of a student: its frames against the teacher's, on poses that it was not trained on."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
+from einops import rearrange
 from PIL import Image
 from torch import Tensor
 from torch.nn import functional
@@ -16,9 +17,9 @@ from ..networks.siren import FACE_SIZE
 from ..picture import model_space as images
 from ..picture.warping import positions
 from ..pose import HEAD_FREE
-from ..student.model import FACE_COLUMNS, FACE_ROWS, Student
+from ..student import FACE_COLUMNS, FACE_ROWS, Student
 from .forward import face_pixels
-from .store import TargetStore
+from .target_cache import TargetCache
 
 _VISIBLE = 0.02
 """Alpha of the teacher above which a pixel is the figure's."""
@@ -46,45 +47,45 @@ class Scores:
 
 @torch.no_grad()
 def evaluate(
-    student: Student, store: TargetStore, indices: list[int] | None = None, tick: Callable[[], None] | None = None
+    student: Student, targets: TargetCache, indices: list[int] | None = None, tick: Callable[[], None] | None = None
 ) -> Scores:
-    """Scores over the poses of a store (or some of them), one after another on the student's device."""
+    """Scores over the poses of the targets (or some of them), one after another on the student's device."""
     return compare(
-        lambda pose: (_face(student, pose), student.render(pose, tick=tick)[0].movedim(0, -1)), store, indices
+        lambda pose: (_face(student, pose), student.render(pose, tick=tick)[0].movedim(0, -1)), targets, indices
     )
 
 
 @torch.no_grad()
 def compare(
-    render: Callable[[Tensor], tuple[Tensor, Tensor]], store: TargetStore, indices: list[int] | None = None
+    render: Callable[[Tensor], tuple[Tensor, Tensor]], targets: TargetCache, indices: list[int] | None = None
 ) -> Scores:
     """As `evaluate`, of whatever `render` makes of a pose `[1, 45]`: the face `[128, 128, 4]`, the frame
     `[512, 512, 4]`, in model space."""
     figure, head, face, ssim = _Mean(), _Mean(), _Mean(), _Mean()
-    for index in indices if indices is not None else range(len(store.poses)):
-        patch, frame = (_unit(image.cpu()) for image in render(store.poses[index : index + 1]))
-        target = _unit(store.frame(index))
-        visible = target[..., 3] > _VISIBLE
-        error = (frame - target).square().mean(-1)
+    for index in indices if indices is not None else range(len(targets.poses)):
+        patch, frame = (_unit(image.cpu()) for image in render(targets.poses[index : index + 1]))
+        wanted = _unit(targets.frame(index))
+        visible = wanted[..., 3] > _VISIBLE
+        error = (frame - wanted).square().mean(-1)
         figure.add(error[visible])
         head.add(error[FACE_ROWS, FACE_COLUMNS][visible[FACE_ROWS, FACE_COLUMNS]])
-        face.add((patch - _unit(store.face(index, *_STUDENT_IN_FACE))).square())
-        ssim.add(_ssim(frame, target)[visible])
+        face.add((patch - _unit(targets.face(index, *_STUDENT_IN_FACE))).square())
+        ssim.add(_ssim(frame, wanted)[visible])
     return Scores(_psnr(figure.value), _psnr(head.value), _psnr(face.value), ssim.value)
 
 
-def unmoved(character_image: Tensor, store: TargetStore) -> Scores:
-    """The scores of the picture `[1, 4, 512, 512]` that does not move at all: what every student must beat."""
+def unmoved(character_image: Tensor, targets: TargetCache) -> Scores:
+    """The scores of the picture `[1, 4, 512, 512]` at rest in every pose: the baseline for every student."""
     frame = character_image[0].movedim(0, -1)
-    return compare(lambda pose: (frame[FACE_ROWS, FACE_COLUMNS], frame), store)
+    return compare(lambda pose: (frame[FACE_ROWS, FACE_COLUMNS], frame), targets)
 
 
-def side_by_side(student: Student, store: TargetStore, indices: list[int], size: int = 256) -> Image.Image:
+def side_by_side(student: Student, targets: TargetCache, indices: list[int], size: int = 256) -> Image.Image:
     """A sheet with a row for each pose: the teacher's frame, the student's, and their difference four times over."""
     rows = []
     for index in indices:
-        frame = student.render(store.poses[index : index + 1])[0].cpu()
-        teacher = store.frame(index).movedim(-1, 0)
+        frame = student.render(targets.poses[index : index + 1])[0].cpu()
+        teacher = targets.frame(index).movedim(-1, 0)
         background = torch.full((1, 1, 1, 3), 0.6)
         pictures = images.over_background(torch.stack([teacher, frame]), background)
         difference = ((pictures[0] - pictures[1]).abs() * 4).clamp(0, 1)
@@ -111,9 +112,9 @@ class _Mean:
 
 def _face(student: Student, pose: Tensor) -> Tensor:
     device = student.image.device
-    xy = positions(FACE_SIZE, FACE_SIZE, device=device)[0].flatten(1).T
+    xy = rearrange(positions(FACE_SIZE, FACE_SIZE, device=device), "1 xy h w -> (h w) xy")
     pixels = face_pixels(student.face_morpher, pose[:, HEAD_FREE].to(device).expand(len(xy), -1), xy)
-    return pixels.view(FACE_SIZE, FACE_SIZE, 4)
+    return rearrange(pixels, "(h w) c -> h w c", h=FACE_SIZE)
 
 
 def _unit(model: Tensor) -> Tensor:
@@ -129,7 +130,7 @@ def _ssim(a: Tensor, b: Tensor) -> Tensor:
     steps = torch.arange(_WINDOW) - _WINDOW // 2
     bell = torch.exp(-(steps**2) / (2 * _SIGMA**2))
     bell = bell / bell.sum()
-    a, b = a.movedim(-1, 0)[:, None], b.movedim(-1, 0)[:, None]
+    a, b = (rearrange(image, "h w c -> c 1 h w") for image in (a, b))  # channels as a batch
 
     def blur(image: Tensor) -> Tensor:
         rows = functional.conv2d(image, bell[None, None, :, None], padding=(_WINDOW // 2, 0))

@@ -1,4 +1,4 @@
-"""Where a student starts: the published initialisation, or ours, which knows what a character is."""
+"""Initialisation of a student's weights: the published one, or ours, which is suited to pictures of characters."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ def initialise(face: FaceMorpher, body: BodyMorpher, random: torch.Generator, *,
         if linear.bias is not None:
             _uniform(linear.bias, 1 / math.sqrt(linear.in_channels), random)
     if not published:
-        _know_a_character(faces[0], levels[0][0], body.last_linear, random)
+        _suit_a_character(faces[0], levels[0][0], body.last_linear, random)
 
 
-def _know_a_character(face: nn.Conv2d, body: nn.Conv2d, last: nn.Conv2d, random: torch.Generator) -> None:
+def _suit_a_character(face: nn.Conv2d, body: nn.Conv2d, last: nn.Conv2d, random: torch.Generator) -> None:
     for first in (face, body):
         _uniform(first.weight[:, :2], _POSITION / FREQUENCY, random)
         _uniform(first.weight[:, 2:], _POSE / FREQUENCY, random)

@@ -1,4 +1,4 @@
-"""What turns gradients into steps: Muon for the matrices of sine layers, Adam for everything else."""
+"""The optimizer: Muon for the matrices of sine layers, Adam for everything else."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _SCALE = 0.2
 class Muon(torch.optim.Optimizer):
     """Muon (Jordan et al. 2024): every step of a wide matrix has all its singular values near 1; Adam for the rest.
 
-    Of what was tried on students (Adam, SOAP, Muon) it was ahead at every length of training. PyTorch has one of its
+    Of Adam, SOAP and Muon, it was best on students at every length of training. PyTorch has one of its
     own since 2.9, which takes nothing but matrices; ours also runs where ComfyUI has an older PyTorch.
     """
 
@@ -40,25 +40,25 @@ class Muon(torch.optim.Optimizer):
                 parameter.sub_(step, alpha=group["lr"])
 
     def _muon(self, parameter: Tensor, gradient: Tensor) -> Tensor:
-        momentum = self._kept(parameter, "momentum")
+        momentum = self._state_of(parameter, "momentum")
         momentum.lerp_(gradient, 1 - _MOMENTUM)
         ahead = gradient.lerp(momentum, _MOMENTUM).flatten(1)
         return (_orthogonal(ahead) * (_SCALE * math.sqrt(max(ahead.shape)))).view_as(parameter)
 
     def _adam(self, parameter: Tensor, gradient: Tensor) -> Tensor:
-        mean, square, count = (self._kept(parameter, name) for name in ("mean", "square", "count"))
+        mean, square, count = (self._state_of(parameter, name) for name in ("mean", "square", "count"))
         count += 1
         mean.lerp_(gradient, 1 - _BETAS[0])
         square.lerp_(gradient.square(), 1 - _BETAS[1])
         unbiased = mean / (1 - _BETAS[0] ** count)
         return unbiased / ((square / (1 - _BETAS[1] ** count)).sqrt() + _EPSILON)
 
-    def _kept(self, parameter: Tensor, name: str) -> Tensor:
+    def _state_of(self, parameter: Tensor, name: str) -> Tensor:
         state = self.state[parameter]
         if name not in state:
             state[name] = torch.zeros((), device=parameter.device) if name == "count" else torch.zeros_like(parameter)
-        kept: Tensor = state[name]
-        return kept
+        tensor: Tensor = state[name]
+        return tensor
 
 
 def _orthogonal(matrix: Tensor) -> Tensor:

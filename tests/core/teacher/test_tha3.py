@@ -16,7 +16,7 @@ from tha4_core.errors import MissingWeightsError, WeightsError
 from tha4_core.picture.character import Character, open_picture, square_picture
 from tha4_core.teacher.outputs_sheet import outputs_sheet
 from tha4_core.teacher.pipeline import Teacher, THA3Teacher, THA4Teacher, convert_files
-from tha4_core.weights.sets import PUBLICATIONS, Publication
+from tha4_core.weights import PUBLICATIONS, Publication
 
 PICTURE = recipe.REFERENCE / "reference" / "lambda_00" / "character.png"
 VARIANTS = ("standard", "separable")

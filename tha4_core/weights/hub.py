@@ -78,12 +78,12 @@ def list_repository(
 def download_file(
     repository: Repository, commit: str, file: HubFile, folder: Path, reporter: ProgressReporter, retry: RetrySettings
 ) -> Path:
-    """Download one file to `folder`/NAME and check its sha256; a whole file that lies there is taken.
+    """Download one file to `folder`/NAME and check its sha256; a file that lies there and is right is taken.
 
     `folder` is for downloads alone: the hub's client keeps its own notes in it. Raises DownloadError.
     """
     name, before = f"{repository.repo_id}/{file.name}", reporter.done
-    transfer = _Transfer(folder)
+    transfer, was_there = _Transfer(folder), (folder / file.name).is_file()
 
     def fetch() -> Path:
         from huggingface_hub import hf_hub_download
@@ -119,11 +119,15 @@ def download_file(
         transfer.cancelled.set()
     reporter.done = before + file.size
     reporter.report()
-    if file.sha256 is not None and (found := sha256_of(path, reporter.advance)) != file.sha256:
+    found = sha256_of(path, reporter.advance)
+    if found != (file.sha256 or found):
         path.unlink()
+        if was_there:
+            reporter.done = before
+            return download_file(repository, commit, file, folder, reporter, retry)
         raise DownloadError(
-            f"{name}: its sha256 is {found} instead of {file.sha256}, which the hub gives; it was damaged on the way "
-            "or on the disk. It was deleted; try again."
+            f"{name}: its sha256 is {found} instead of {file.sha256}, which the hub gives; it was damaged on the way. "
+            "It was deleted; try again."
         )
     return path
 

@@ -35,8 +35,11 @@ def _file_input(demo_name: str, suffixes: tuple[str, ...], what: str) -> io.Comb
     return io.Combo.Input("file", options=options, tooltip=f"{what}: {where}")
 
 
-def _changed(file: str) -> float:
-    return _path(file).stat().st_mtime
+def _changed(file: str) -> str:
+    try:
+        return host.fingerprint([_path(file)])
+    except FileNotFoundError:
+        return ""
 
 
 def _path(file: str) -> Path:
@@ -67,7 +70,7 @@ class LoadPoses(io.ComfyNode):
         )
 
     @classmethod
-    def fingerprint_inputs(cls, file: str, **_: object) -> float:
+    def fingerprint_inputs(cls, file: str, **_: object) -> str:
         return _changed(file)
 
     @classmethod
@@ -218,7 +221,7 @@ class TrackedFace(io.ComfyNode):
         )
 
     @classmethod
-    def fingerprint_inputs(cls, file: str, **_: object) -> float:
+    def fingerprint_inputs(cls, file: str, **_: object) -> str:
         return _changed(file)
 
     @classmethod

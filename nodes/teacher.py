@@ -81,13 +81,13 @@ class LoadTeacher(io.ComfyNode):
         )
 
     @classmethod
-    def fingerprint_inputs(cls, teacher: str, **_: object) -> float:
+    def fingerprint_inputs(cls, teacher: str, **_: object) -> str:
         # Files that were put there or replaced since are another teacher.
         try:
             files = find_teacher_files(host.wanted_folders(FOLDER), PUBLICATIONS[teacher])
         except (KeyError, THA4Error):
-            return 0.0
-        return max(path.stat().st_mtime for path in files.values())
+            return ""
+        return host.fingerprint(files.values())
 
     @classmethod
     def execute(cls, teacher: str, precision: str, auto_download: bool, repo_id: str, revision: str) -> io.NodeOutput:

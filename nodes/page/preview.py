@@ -15,11 +15,10 @@ from torch import Tensor
 
 from ...tha4_core.cpu.thread_pool import own_threads
 from ...tha4_core.demo import DemoRig, demo_character
-from ...tha4_core.errors import WeightsError
 from ...tha4_core.picture import model_space as images
 from ...tha4_core.student.model import Student
 from .. import host
-from ..student import student_path, student_time, students
+from ..student import student_fingerprint, student_path, students
 
 KINDS = ("student", "rig")
 RIG = "demo"
@@ -88,16 +87,13 @@ def _rig() -> DemoRig:
     return DemoRig()
 
 
-_open: OrderedDict[str, tuple[float, Student]] = OrderedDict()
+_open: OrderedDict[str, tuple[str, Student]] = OrderedDict()
 
 
 def _student(name: str) -> Student:
     """The student of that name, from the few that are kept open; read anew where its file has changed."""
-    try:
-        path = student_path(name)
-    except KeyError as error:  # it went away since it was asked for
-        raise WeightsError(f"There is no student named {name} any more.") from error
-    changed, known = student_time(path), _open.pop(str(path), None)
+    path = student_path(name)
+    changed, known = student_fingerprint(path), _open.pop(str(path), None)
     if known is None or known[0] != changed:
         known = changed, Student.load(path)
     _open[str(path)] = known

@@ -101,6 +101,26 @@ def test_a_finished_student_comes_back_at_once_and_is_never_overwritten(small: C
     assert student(small, "once").stat().st_mtime_ns != before
 
 
+def test_a_deleted_student_is_written_again(small: ComfyUI) -> None:
+    def cached(run: Any) -> bool:
+        return any("3" in event["data"]["nodes"] for event in run.events if event["type"] == "execution_cached")
+
+    assert small.queue(distill("lost")).error == ""
+    before = student(small, "lost").read_bytes()
+    assert cached(small.queue(distill("lost")))
+    for _ in range(2):
+        student(small, "lost").unlink()
+        run = small.queue(distill("lost"))
+        assert (run.error, told(run)) == ("", [])
+        assert "lost.safetensors had been deleted: it was written again." in run.texts
+        assert student(small, "lost").read_bytes() == before
+        assert cached(small.queue(distill("lost")))
+    student(small, "lost").unlink()
+    run = small.queue(distill("lost", when_it_exists="restart"))
+    assert "lost.safetensors had been deleted: it was made anew." in run.texts
+    assert student(small, "lost").is_file()
+
+
 @pytest.mark.parametrize("name", ["../up", "con", ""])
 def test_names_that_cannot_be(small: ComfyUI, name: str) -> None:
     assert "cannot be a student's name" in small.queue(distill(name)).error

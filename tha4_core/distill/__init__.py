@@ -8,7 +8,7 @@ from .job import PRECISIONS, Job
 from .judging import Scores, evaluate
 from .poses import read_poses, sample_poses
 from .presets import PRESETS, Preset
-from .run import distill, history_of
+from .run import distill, history_of, restore
 from .watch import Report
 
 __all__ = [
@@ -22,5 +22,6 @@ __all__ = [
     "evaluate",
     "history_of",
     "read_poses",
+    "restore",
     "sample_poses",
 ]

@@ -80,13 +80,10 @@ def download_teacher(
             return installed.files
         for source in sources:
             try:
-                files = _download(source, target, shapes, publication, reporter, retry)
+                return _TeacherDownload(target, shapes, publication, reporter, retry).run(source)
             except (DownloadError, WeightsError) as error:
                 logger.warning("%s: not from %s. %s", publication.title, source.label, error)
                 failures.append(error)
-            else:
-                shutil.rmtree(target / DOWNLOADS, ignore_errors=True)
-                return files
         raise failures[0] if len(failures) == 1 else DownloadError(" ".join(dict.fromkeys(map(str, failures))))
 
 
@@ -155,47 +152,90 @@ def _published(publication: Publication) -> Sequence[Repository | Archive]:
     return [Repository(repo_id, within=publication.variant) for repo_id in publication.repositories]
 
 
-def _download(
-    source: Repository | Archive,
-    target: Path,
-    shapes: Shapes,
-    publication: Publication,
-    reporter: ProgressReporter,
-    retry: RetrySettings,
-) -> Files:
-    from_source = _from_archive if isinstance(source, Archive) else _from_hub
-    (target / DOWNLOADS).mkdir(exist_ok=True)
-    return from_source(source, target, shapes, publication, reporter, retry)  # type: ignore[arg-type]
+@dataclass(frozen=True)
+class _TeacherDownload:
+    """A teacher's way from a source into the locked folder `target`."""
 
+    target: Path
+    shapes: Shapes
+    publication: Publication
+    reporter: ProgressReporter
+    retry: RetrySettings
 
-def _from_hub(
-    repository: Repository,
-    target: Path,
-    shapes: Shapes,
-    publication: Publication,
-    reporter: ProgressReporter,
-    retry: RetrySettings,
-) -> Files:
-    reporter.start(f"Asking the hub for {repository.repo_id}")
-    commit, listing = hub.list_repository(repository, reporter, retry)
-    chosen = _choose(listing, publication, repository)
-    folder = target / DOWNLOADS / repository.repo_id.replace("/", "--")
-    total = sum(file.size for file in chosen.values())
-    _announce(reporter, publication, repository.repo_id, "the hub", total)
-    there = sum(size_of(folder / file.name) for file in chosen.values())
-    check_room(target, max(total - there, 0) + converted_size(shapes))
-    paths = {
-        network: hub.download_file(repository, commit, file, folder, reporter, retry)
-        for network, file in chosen.items()
-    }
-    with staging(target) as stage:
-        for network, path in paths.items():
-            name = f"{repository.repo_id}/{chosen[network].name}"
-            reporter.start(f"Checking and converting {name}")
-            with _deleted_if_wrong(path):
-                out = stage / f"{network}.safetensors"
-                convert_file(path, out, shapes[network], name, _metadata(publication, repository.label))
-        return install(target, stage, repository.label)
+    def run(self, source: Repository | Archive) -> Files:
+        """The files from one source, installed. Raises DownloadError and WeightsError."""
+        (self.target / DOWNLOADS).mkdir(exist_ok=True)
+        files = self._from_archive(source) if isinstance(source, Archive) else self._from_hub(source)
+        shutil.rmtree(self.target / DOWNLOADS, ignore_errors=True)
+        return files
+
+    def _from_hub(self, repository: Repository) -> Files:
+        repo_id, reporter = repository.repo_id, self.reporter
+        reporter.start(f"Asking the hub for {repo_id}")
+        commit, listing = hub.list_repository(repository, reporter, self.retry)
+        chosen = _choose(listing, self.publication, repository)
+        folder = self.target / DOWNLOADS / repo_id.replace("/", "--")
+        self._announce(repo_id, "the hub", sum(file.size for file in chosen.values()))
+        missing = sum(max(file.size - size_of(folder / file.name), 0) for file in chosen.values())
+        check_room(self.target, missing + converted_size(self.shapes))
+        paths = {
+            network: hub.download_file(repository, commit, file, folder, reporter, self.retry)
+            for network, file in chosen.items()
+        }
+        with staging(self.target) as stage:
+            for network, path in paths.items():
+                name = f"{repo_id}/{chosen[network].name}"
+                reporter.start(f"Checking and converting {name}")
+                with _deleted_if_wrong(path):
+                    self._convert(network, path, stage, name, repository.label)
+            return install(self.target, stage, repository.label)
+
+    def _from_archive(self, archive: Archive) -> Files:
+        name, reporter = PurePosixPath(archive.url.split("?")[0]).name, self.reporter
+        part = self.target / DOWNLOADS / f"{name}.part"
+        self._announce(name, http_download.host_of(archive.url))
+        # All the converted files, and the largest of them once more, unpacked.
+        spare = converted_size(self.shapes) + max(network_size(network) for network in self.shapes.values())
+        http_download.download(archive.url, part, reporter, self.retry, spare)
+        facts = self._check_archive(archive, part, name)
+        with _deleted_if_wrong(part), staging(self.target) as stage:
+            members = list_members(part)
+            found = match_files(members, self.publication.networks)
+            if not found:
+                raise WeightsError(f"{name}: it does not hold each of {', '.join(self.publication.networks)} once.")
+            for network, member in found.items():
+                _check_unpacked_size(member, members[member], self.shapes[network])
+            for network, member in found.items():
+                reporter.start(f"Unpacking, checking and converting {member.name}", members[member])
+                unpacked = stage / f"unpacked{member.suffix}"
+                extract_member(part, member, unpacked, reporter)
+                self._convert(network, unpacked, stage, f"{member.name} in {name}", archive.url)
+                unpacked.unlink()
+            return install(self.target, stage, archive.url, facts)
+
+    def _check_archive(self, archive: Archive, part: Path, name: str) -> dict[str, dict[str, object]]:
+        """The archive's size and sha256, by its address. Raises DownloadError where it is another archive."""
+        self.reporter.start(f"Checking {name}")
+        sha256 = sha256_of(part, self.reporter.advance)
+        first = read_archives(self.target).get(archive.url, {}).get("sha256")
+        if sha256 != (archive.sha256 or first or sha256):
+            http_download.discard(part)
+            right = f"{archive.sha256}, which was given" if archive.sha256 else f"{first}, which the first download had"
+            raise DownloadError(
+                f"{name}: its sha256 is {sha256} instead of {right}; it was damaged on the way or has changed where it "
+                f"is published. It was deleted; try again, or delete {self.target / MANIFEST} to accept another one."
+            )
+        return {archive.url: {"size": size_of(part), "sha256": sha256}}
+
+    def _convert(self, network: str, path: Path, stage: Path, name: str, source: str) -> None:
+        about = self.publication
+        metadata = {"title": about.title, "author": about.author, "licence": about.licence, "paper": about.paper}
+        out = stage / f"{network}.safetensors"
+        convert_file(path, out, self.shapes[network], name, metadata | {"source": source})
+
+    def _announce(self, name: str, server: str, total: int | None = None) -> None:
+        logger.info("Downloading %s from %s. Licence: %s.", name, server, self.publication.licence)
+        self.reporter.start(f"Downloading {name} from {server} ({self.publication.licence})", total)
 
 
 def _choose(
@@ -215,71 +255,10 @@ def _choose(
     return {network: listing[path] for network, path in found.items()}
 
 
-def _from_archive(
-    archive: Archive,
-    target: Path,
-    shapes: Shapes,
-    publication: Publication,
-    reporter: ProgressReporter,
-    retry: RetrySettings,
-) -> Files:
-    name = PurePosixPath(archive.url.split("?")[0]).name
-    part = target / DOWNLOADS / f"{name}.part"
-    _announce(reporter, publication, name, http_download.host_of(archive.url))
-    # All the converted files, and the largest of them once more, unpacked.
-    spare = converted_size(shapes) + max(network_size(network) for network in shapes.values())
-    http_download.download(archive.url, part, reporter, retry, spare)
-    reporter.start(f"Checking {name}")
-    sha256 = sha256_of(part, reporter.advance)
-    first = read_archives(target).get(archive.url, {}).get("sha256")
-    if sha256 != (archive.sha256 or first or sha256):
-        http_download.discard(part)
-        wanted = f"{archive.sha256}, which was given" if archive.sha256 else f"{first}, which the first download had"
-        raise DownloadError(
-            f"{name}: its sha256 is {sha256} instead of {wanted}; it was damaged on the way or has changed where it is "
-            f"published. It was deleted; try again, or delete {target / MANIFEST} to accept another archive."
-        )
-    facts = {archive.url: {"size": size_of(part), "sha256": sha256}}
-    with _deleted_if_wrong(part):
-        members = list_members(part)
-        found = match_files(members, publication.networks)
-        if not found:
-            raise WeightsError(f"{name}: it does not hold each of {', '.join(publication.networks)} once.")
-        for network, member in found.items():
-            _check_unpacked_size(member, members[member], shapes[network])
-        with staging(target) as stage:
-            for network, member in found.items():
-                reporter.start(f"Unpacking, checking and converting {member.name}", members[member])
-                unpacked = stage / f"unpacked{member.suffix}"
-                extract_member(part, member, unpacked, reporter)
-                out, metadata = stage / f"{network}.safetensors", _metadata(publication, archive.url)
-                convert_file(unpacked, out, shapes[network], f"{member.name} in {name}", metadata)
-                unpacked.unlink()
-            return install(target, stage, archive.url, facts)
-
-
 def _check_unpacked_size(member: PurePosixPath, size: int, shapes: Mapping[str, tuple[int, ...]]) -> None:
     expected = network_size(shapes)
     if size > 2 * expected + (1 << 20):  # float64 at the most: else it fills the disk before its keys are looked at
         raise WeightsError(f"{member.name}: unpacked it would be {size} bytes, which is too much for {expected}.")
-
-
-def _announce(
-    reporter: ProgressReporter, publication: Publication, name: str, server: str, total: int | None = None
-) -> None:
-    logger.info("Downloading %s from %s. Licence: %s.", name, server, publication.licence)
-    reporter.start(f"Downloading {name} from {server} ({publication.licence})", total)
-
-
-def _metadata(publication: Publication, source: str) -> dict[str, str]:
-    """What is written into every file of a teacher."""
-    return {
-        "title": publication.title,
-        "author": publication.author,
-        "licence": publication.licence,
-        "source": source,
-        "paper": publication.paper,
-    }
 
 
 def _is_good(path: Path, revision: str, reporter: ProgressReporter) -> bool:

@@ -1,17 +1,17 @@
 """One file from one address: with time-outs, retries and resume, and interrupted within a second.
 
 Only the archive of THA4's author needs this; files on the hub come by the hub's own client. `requests` blocks, so it
-works in a thread of its own while the caller's thread writes and reports. An interrupt leaves that thread to end by its
-time-out; it touches no file.
+works in a thread of its own while the caller's thread reports. An interrupt leaves that thread to end by its time-out;
+it writes nothing from then on.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Mapping
-from contextlib import closing
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, TypeVar
 
 from ..errors import DownloadError
@@ -92,7 +92,7 @@ def _download_once(url: str, part: Path, reporter: ProgressReporter, retry: Retr
     headers = {}
     if known and notes.get("validator"):
         headers = {"Range": f"bytes={had}-", "If-Range": str(notes["validator"])}
-    response = _request(url, name, headers, reporter, retry)
+    response = in_background(lambda: _get(url, name, headers, retry), reporter.advance)
     _check_status(response, name, url)
     if response.status_code != 206 or not response.headers.get("Content-Range", "").startswith(f"bytes {had}-"):
         discard(part)  # the server ignores ranges, or the file has changed: it sends all of it
@@ -105,26 +105,22 @@ def _download_once(url: str, part: Path, reporter: ProgressReporter, retry: Retr
     write_json(_notes(part), {"url": url, "validator": _validator(response), "total": total})
     reporter.total, reporter.done = total, had
     reporter.restart_rate()
-    _append(part, _chunks(response, name), reporter, retry)
+    with _Appender(part, reporter) as appender:
+        in_background(lambda: appender.append(response, name), reporter.advance)
     if total is not None and size_of(part) != total:
         raise TemporaryError(f"{name}: the connection ended after {size_of(part)} of {total} bytes.")
 
 
-def _request(
-    url: str, name: str, headers: Mapping[str, str], reporter: ProgressReporter, retry: RetrySettings
-) -> Response:
+def _get(url: str, name: str, headers: Mapping[str, str], retry: RetrySettings) -> Response:
     import requests
 
-    def get() -> Generator[Response, None, None]:
+    try:
         sent = {**headers, "Accept-Encoding": "identity"}
-        try:
-            yield requests.get(url, headers=sent, stream=True, timeout=retry.timeout)
-        except (requests.ConnectionError, requests.Timeout) as error:
-            raise TemporaryError(f"{name}: no connection to {host_of(url)} ({type(error).__name__}).") from error
-        except requests.RequestException as error:
-            raise DownloadError(f"{name}: {url} cannot be downloaded ({type(error).__name__}).") from error
-
-    return next(in_background(get(), reporter.advance, retry.timeout))
+        return requests.get(url, headers=sent, stream=True, timeout=retry.timeout)
+    except (requests.ConnectionError, requests.Timeout) as error:
+        raise TemporaryError(f"{name}: no connection to {host_of(url)} ({type(error).__name__}).") from error
+    except requests.RequestException as error:
+        raise DownloadError(f"{name}: {url} cannot be downloaded ({type(error).__name__}).") from error
 
 
 def _check_status(response: Response, name: str, url: str) -> None:
@@ -141,25 +137,44 @@ def _check_status(response: Response, name: str, url: str) -> None:
     raise DownloadError(f"{name}: {server} does not have it at {url} (HTTP {status}).")
 
 
-def _chunks(response: Response, name: str) -> Generator[bytes, None, None]:
-    import requests
+class _Appender:
+    """Writes what another thread receives, until the `with` block ends: from then on the file is left alone."""
 
-    try:
-        with response:
-            yield from response.iter_content(CHUNK)
-    except requests.RequestException as error:
-        raise TemporaryError(f"{name}: the connection was lost ({type(error).__name__}).") from error
+    def __init__(self, part: Path, reporter: ProgressReporter) -> None:
+        self._part, self._reporter = part, reporter
+        self._lock, self._ended = Lock(), False
 
+    def __enter__(self) -> _Appender:
+        return self
 
-def _append(part: Path, chunks: Generator[bytes, None, None], reporter: ProgressReporter, retry: RetrySettings) -> None:
-    received = in_background(chunks, reporter.advance, retry.timeout)
-    # Not buffered: an interrupt keeps every byte that came.
-    with part.open("ab", buffering=0) as file, closing(received):
-        for chunk in received:
-            view = memoryview(chunk)
-            while view:
-                view = view[file.write(view) :]
-            reporter.advance(len(chunk))
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._ended = True
+
+    def append(self, response: Response, name: str) -> None:
+        """Write the body of a response to the end of the file. Raises TemporaryError where the connection is lost."""
+        import requests
+
+        try:
+            with response:
+                for chunk in response.iter_content(CHUNK):
+                    if not self._write(chunk):
+                        return
+        except requests.RequestException as error:
+            raise TemporaryError(f"{name}: the connection was lost ({type(error).__name__}).") from error
+
+    def _write(self, chunk: bytes) -> bool:
+        # Opened for each chunk: an open file could not be removed on Windows after an interrupt. Not buffered: what
+        # came before the disk was full is kept.
+        with self._lock:
+            if self._ended:
+                return False
+            with self._part.open("ab", buffering=0) as file:
+                view = memoryview(chunk)
+                while view:
+                    view = view[file.write(view) :]
+            self._reporter.done += len(chunk)
+            return True
 
 
 def _validator(response: Response) -> str | None:

@@ -8,8 +8,7 @@ temporary file, and their thread ends when the file is whole.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Generator
-from contextlib import closing
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from threading import Event
@@ -64,13 +63,13 @@ def list_repository(
         info = api.model_info(
             repository.repo_id, revision=repository.revision, files_metadata=True, timeout=retry.timeout
         )
-        files = [
-            HubFile(file.rfilename, file.lfs.size, file.lfs.sha256)
+        files = {
+            PurePosixPath(file.rfilename): HubFile(file.rfilename, file.lfs.size, file.lfs.sha256)
             if file.lfs
             else HubFile(file.rfilename, file.size or 0, None)
             for file in info.siblings or []
-        ]
-        return info.sha or repository.revision, {PurePosixPath(file.name): file for file in files}
+        }
+        return info.sha or repository.revision, files
 
     return with_retries(lambda: _call(ask, repository, repository.repo_id, reporter.advance), retry, reporter)
 
@@ -192,14 +191,13 @@ class _Transfer:
 def _call(function: Callable[[], T], repository: Repository, name: str, poll: Callable[[], None]) -> T:
     """The result of `function`, computed in another thread while `poll` is called here; errors as ours."""
 
-    def results() -> Generator[T, None, None]:
+    def work() -> T:
         try:
-            yield function()
+            return function()
         except _hub_errors() as error:
             raise _translated(error, repository, name) from error
 
-    with closing(in_background(results(), poll)) as waiting:
-        return next(waiting)
+    return in_background(work, poll)
 
 
 def _hub_errors() -> tuple[type[Exception], ...]:
@@ -215,16 +213,17 @@ def _translated(error: Exception, repository: Repository, name: str) -> Exceptio
     if isinstance(error, errors.LocalEntryNotFoundError) and isinstance(error.__cause__, Exception):
         return _translated(error.__cause__, repository, name)
     status = getattr(getattr(error, "response", None), "status_code", None)
-    if isinstance(error, errors.HFValidationError):
-        return DownloadError(f"{repository.repo_id!r} is no repository of the hub; write it as owner/name.")
-    if isinstance(error, errors.GatedRepoError):
-        return DownloadError(f"{name}: accept its terms on the hub and log in (hf auth login), then try again.")
-    if isinstance(error, errors.RepositoryNotFoundError):
-        return DownloadError(f"{name}: the hub has no such repository, or it is private and you are not logged in.")
-    if isinstance(error, errors.RevisionNotFoundError):
-        return DownloadError(f"{name}: it has no branch, tag or commit {repository.revision!r}.")
-    if isinstance(error, errors.OfflineModeIsEnabled):
-        return DownloadError(f"{name}: HF_HUB_OFFLINE is set, so nothing can be downloaded from the hub.")
+    refusals = {
+        errors.HFValidationError: f"{repository.repo_id!r} is no repository of the hub; write it as owner/name.",
+        errors.GatedRepoError: f"{name}: accept its terms on the hub and log in (hf auth login), then try again.",
+        errors.RepositoryNotFoundError: f"{name}: the hub has no such repository, or it is private and you are not "
+        "logged in.",
+        errors.RevisionNotFoundError: f"{name}: it has no branch, tag or commit {repository.revision!r}.",
+        errors.OfflineModeIsEnabled: f"{name}: HF_HUB_OFFLINE is set, so nothing can be downloaded from the hub.",
+    }
+    for kind, message in refusals.items():
+        if isinstance(error, kind):
+            return DownloadError(message)
     if status in (401, 403):
         return DownloadError(f"{name}: the hub refuses access (HTTP {status}). Log in (hf auth login).")
     if status == 416 or "Consistency check failed" in str(error):

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from concurrent.futures import Future, wait
-from queue import SimpleQueue
 from threading import Thread
-from typing import TypeVar, cast
+from typing import TypeVar
 
 from ..errors import DownloadError
 
@@ -59,38 +58,21 @@ class ProgressReporter:
         self._callback(self.done, self.total, rate, self.text)
 
 
-def in_background(
-    items: Generator[T, None, None], poll: Callable[[], None], timeout: float = float("inf")
-) -> Generator[T, None, None]:
-    """The items, each computed in another thread while `poll` is called here every `INTERVAL` seconds.
+def in_background(work: Callable[[], T], poll: Callable[[], None]) -> T:
+    """The result of `work`, done in another thread while `poll` is called here every `INTERVAL` seconds.
 
-    What `poll` raises ends the wait at once; the other thread ends after the item that it is at. Raises TemporaryError
-    where an item takes longer than `timeout` seconds.
+    What `poll` raises ends the wait at once; the other thread goes on until `work` ends by itself.
     """
-    end = object()
-    wanted: SimpleQueue[Future[object] | None] = SimpleQueue()
+    future: Future[T] = Future()
 
-    def work() -> None:
-        while (future := wanted.get()) is not None:
-            try:
-                future.set_result(next(items, end))
-            except Exception as error:  # noqa: BLE001 - raised again in the thread that waits
-                future.set_exception(error)
-        items.close()
+    def run() -> None:
+        try:
+            future.set_result(work())
+        except Exception as error:  # noqa: BLE001 - raised again in the thread that waits
+            future.set_exception(error)
 
     # A daemon: the program can end while a server keeps the thread waiting.
-    Thread(target=work, name="tha4-download", daemon=True).start()
-    try:
-        while True:
-            future: Future[object] = Future()
-            wanted.put(future)
-            deadline = time.monotonic() + timeout
-            while not wait([future], INTERVAL).done:
-                poll()
-                if time.monotonic() > deadline:
-                    raise TemporaryError(f"The server was silent for {timeout:g} s.")
-            if (item := future.result()) is end:
-                return
-            yield cast(T, item)
-    finally:
-        wanted.put(None)
+    Thread(target=run, name="tha4-download", daemon=True).start()
+    while not wait([future], INTERVAL).done:
+        poll()
+    return future.result()

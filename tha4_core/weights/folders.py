@@ -86,7 +86,10 @@ def sha256_of(path: Path, poll: Callable[[], None] = lambda: None) -> str:
 
 def size_of(path: Path) -> int:
     """The bytes of a file; 0 where there is none."""
-    return path.stat().st_size if path.is_file() else 0
+    try:
+        return path.stat().st_size
+    except (FileNotFoundError, NotADirectoryError):
+        return 0
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -1,8 +1,8 @@
 """Files of a hub repository, by `huggingface_hub` itself: its endpoint, tokens, cache, resume, Xet and offline switch.
 
 Its functions block, so they run in a thread of their own. An interrupt ends the wait at once and that thread at its
-next report of progress. Versions that take no progress class (before 1.2 or so) show progress by the size of their
-temporary file, and their thread ends when the file is whole.
+next report of progress. In versions that take no progress class (0.x and the first of 1.x) progress is the size of
+their temporary file, and the thread ends when the file is whole.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from threading import Event
 from typing import Any, TypeVar
 
 from ..errors import DownloadError
-from .folders import sha256_of
+from .folders import sha256_of, size_of
 from .http_download import BUSY, RetrySettings, with_retries
 from .progress import ProgressReporter, TemporaryError, in_background
 
@@ -149,7 +149,7 @@ class _Transfer:
 
     def received(self) -> int:
         """The bytes of the file that have arrived."""
-        return sum(part.stat().st_size for part in self._parts()) if self._counted is None else self._counted
+        return sum(map(size_of, self._parts())) if self._counted is None else self._counted
 
     def remove_parts(self) -> None:
         """Remove what the client has of files that are not whole."""
@@ -201,10 +201,11 @@ def _call(function: Callable[[], T], repository: Repository, name: str, poll: Ca
 
 
 def _hub_errors() -> tuple[type[Exception], ...]:
+    """What the client raises; RuntimeError is Xet's."""
     from huggingface_hub import errors
 
     # The client has changed its HTTP library twice; the bases of its own error are that library's, whichever it is.
-    return (OSError, RuntimeError, ValueError, *errors.HfHubHTTPError.__bases__)
+    return (OSError, RuntimeError, errors.HFValidationError, *errors.HfHubHTTPError.__bases__)
 
 
 def _translated(error: Exception, repository: Repository, name: str) -> Exception:

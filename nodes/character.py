@@ -71,9 +71,10 @@ class LoadCharacter(io.ComfyNode):
         )
 
     @classmethod
-    def fingerprint_inputs(cls, file: str, **_: object) -> float:
+    def fingerprint_inputs(cls, file: str, **_: object) -> str:
         # A picture drawn anew under its old name is another picture.
-        return 0.0 if file in (DEMO, FROM_GRAPH, FROM_HUB) else host.model_path(FOLDER, file).stat().st_mtime
+        known = file in host.model_files(FOLDER, PICTURE_SUFFIXES)
+        return host.fingerprint([host.model_path(FOLDER, file)]) if known else ""
 
     @classmethod
     def execute(

@@ -5,16 +5,18 @@ from __future__ import annotations
 import base64
 import json
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
+from pathlib import Path
 
 import torch
 from comfy_api.latest import io
 from PIL import Image
 
 from ..tha4_core.demo import DemoRig
-from ..tha4_core.distill import PRESETS, Job, Report, distill, draw_curves, history_of
+from ..tha4_core.distill import PRESETS, Job, Report, distill, draw_curves, history_of, restore
 from ..tha4_core.picture.character import Character
 from ..tha4_core.pose import Poses
 from ..tha4_core.student import Student
@@ -26,6 +28,7 @@ WORK = "distill"
 EVENT = "tha4.distill"
 _MEMORY = 4 * 2**30  # bytes: a teacher's stage, or a step of training
 _EVENT_SECONDS, _PREVIEW_SECONDS = 1.0, 5.0
+_KEPT = 8  # students whose files are written again where they were deleted; 2 to 20 MB each
 _PRECISIONS = ("auto", "float32", "tf32")
 
 
@@ -86,6 +89,12 @@ class DistillStudent(io.ComfyNode):
         )
 
     @classmethod
+    def fingerprint_inputs(cls, name: str = "", **_: object) -> int:
+        # Where a student's file was deleted, the node must run again though its inputs are the same.
+        path = _path(name)
+        return _deletions[path] + _is_deleted(path)
+
+    @classmethod
     def execute(
         cls,
         character: Character,
@@ -102,7 +111,7 @@ class DistillStudent(io.ComfyNode):
             character=character,
             teacher=teacher,
             name=name.strip(),
-            students=host.wanted_folders(FOLDER)[0],
+            students=_path(name).parent,
             work=host.wanted_folders(WORK)[0],
             preset=PRESETS[preset],
             poses=None if poses is None else poses.values,
@@ -110,14 +119,40 @@ class DistillStudent(io.ComfyNode):
             precision=_precision(precision, device),
             device=device,
         )
-        monitor = _Monitor(cls.hidden.unique_id, job)
+        monitor, restart = _Monitor(cls.hidden.unique_id, job), when_it_exists == "restart"
+        deleted = _is_deleted(job.path)
+        _deletions[job.path] += deleted
+        restored = deleted and not restart and restore(job, _made[job.path])
         with host.interruptible(teacher), monitor.reporting_the_end():
-            student = distill(
-                job, restart=when_it_exists == "restart", tick=host.stop_if_interrupted, report=monitor.report
-            )
+            student = distill(job, restart=restart, tick=host.stop_if_interrupted, report=monitor.report)
+        _remember(job.path, student)
+        if deleted:
+            how = "written again" if restored else "made anew"
+            host.show_text(f"{job.path.name} had been deleted: it was {how}.", cls.hidden.unique_id)
         history = history_of(student)
         image = host.to_image(draw_curves(history, PRESETS[preset].steps))
         return io.NodeOutput(student, image, _scores_text(student))
+
+
+_made: dict[Path, Student] = {}
+"""The last students that were made, by their files."""
+_deletions: Counter[Path] = Counter()
+"""How often the file of such a student was found to be deleted."""
+
+
+def _path(name: str) -> Path:
+    return host.wanted_folders(FOLDER)[0] / f"{name.strip()}.safetensors"
+
+
+def _is_deleted(path: Path) -> bool:
+    return path in _made and not path.is_file()
+
+
+def _remember(path: Path, student: Student) -> None:
+    _made.pop(path, None)
+    _made[path] = student
+    while len(_made) > _KEPT:
+        del _made[next(iter(_made))]
 
 
 class _Monitor:

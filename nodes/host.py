@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -14,6 +15,7 @@ import comfy.utils
 import folder_paths
 import numpy as np
 import torch
+import yaml
 from aiohttp import web
 from comfy.cli_args import args
 from comfy.model_patcher import ModelPatcher
@@ -38,19 +40,37 @@ _log = logging.getLogger("tha4")
 
 
 def register_model_folders() -> None:
-    """Tell ComfyUI of models/tha4, and of the folders in it whose files a workflow can name as missing."""
-    folder_paths.add_model_folder_path(MODEL_FOLDER, str(Path(folder_paths.models_dir) / MODEL_FOLDER))
+    """Tell ComfyUI of models/tha4, and of the folders in it whose files a workflow can name as missing.
+
+    The folder in ComfyUI's own models folder comes first, where downloads and new students go, unless
+    extra_model_paths.yaml has another one for tha4 in a section that says `is_default`.
+    """
+    own = str(Path(folder_paths.models_dir) / MODEL_FOLDER)
+    # An only folder from that file looks the same with and without is_default, so the file itself is asked.
+    folder_paths.add_model_folder_path(MODEL_FOLDER, own, is_default=not _has_default_elsewhere())
     for subfolder in ("characters", "students"):
         for folder in wanted_folders(subfolder):
             folder_paths.add_model_folder_path(f"{MODEL_FOLDER}_{subfolder}", str(folder))
 
 
+def _has_default_elsewhere() -> bool:
+    """Whether extra_model_paths.yaml, or a file like it on the command line, has a default folder for tha4."""
+    files = [Path(folder_paths.__file__).with_name("extra_model_paths.yaml")]
+    files += [Path(file) for group in args.extra_model_paths_config or [] for file in group]
+    contents = [yaml.safe_load(file.read_text("utf-8")) for file in files if file.is_file()]
+    sections = [section for content in contents if content for section in content.values() if section]
+    return any(section.get("is_default") and MODEL_FOLDER in section for section in sections)
+
+
 def model_files(subfolder: str, suffixes: tuple[str, ...]) -> list[str]:
-    """The files below `models/tha4/SUBFOLDER` whose names end so, sorted, as `/`-separated paths relative to it."""
+    """The files below `models/tha4/SUBFOLDER` whose names end so, sorted, as `/`-separated paths relative to it.
+
+    Hidden files and folders are left out, and what macOS puts into archives beside the files themselves.
+    """
     prefix = f"{subfolder}/"
     names = (name.replace("\\", "/") for name in folder_paths.get_filename_list(MODEL_FOLDER))
     found = (name.removeprefix(prefix) for name in names if name.startswith(prefix))
-    return sorted((name for name in found if name.lower().endswith(suffixes)), key=str.casefold)
+    return sorted((name for name in found if _is_listed(name, suffixes)), key=str.casefold)
 
 
 def model_folders(subfolder: str) -> list[Path]:
@@ -65,14 +85,31 @@ def wanted_folders(subfolder: str) -> list[Path]:
 
 
 def model_path(subfolder: str, name: str) -> Path:
-    """The full path of a file that `model_files` listed."""
-    return Path(folder_paths.get_full_path_or_raise(MODEL_FOLDER, f"{subfolder}/{name}"))
+    """The full path of a file that `model_files` listed. Raises FileNotFoundError where it is there no more."""
+    path = folder_paths.get_full_path(MODEL_FOLDER, f"{subfolder}/{name}")
+    if path is None:
+        raise FileNotFoundError(
+            f"models/{MODEL_FOLDER}/{subfolder}/{name} is not there any more. Put it back, or choose another file."
+        )
+    return Path(path)
+
+
+def fingerprint(paths: Iterable[Path]) -> str:
+    """A text that changes whenever one of these files is replaced, by a newer or an older one, is added or goes."""
+    facts = []
+    for path in sorted(paths):
+        try:
+            stat = path.stat()
+        except FileNotFoundError:
+            continue
+        facts.append((str(path), stat.st_size, stat.st_mtime_ns))
+    return hashlib.sha256(repr(facts).encode()).hexdigest()
 
 
 def motion_files(subfolder: str, suffixes: tuple[str, ...]) -> list[str]:
     """The files in `models/tha4/SUBFOLDER`, then those in the input folder as `input/NAME`, whose names end so."""
     given = (path.name for path in Path(folder_paths.get_input_directory()).iterdir() if path.is_file())
-    wanted = sorted((name for name in given if name.lower().endswith(suffixes)), key=str.casefold)
+    wanted = sorted((name for name in given if _is_listed(name, suffixes)), key=str.casefold)
     return [*model_files(subfolder, suffixes), *(f"{_INPUT}{name}" for name in wanted)]
 
 
@@ -118,7 +155,12 @@ def load_sound(path: Path) -> dict[str, Any]:
 
 
 def _is_file(path: Path, suffixes: tuple[str, ...]) -> bool:
-    return path.name.lower().endswith(suffixes) and path.is_file()
+    return _is_listed(path.name, suffixes) and path.is_file()
+
+
+def _is_listed(name: str, suffixes: tuple[str, ...]) -> bool:
+    hidden = any(part.startswith(".") or part == "__MACOSX" for part in name.split("/"))
+    return name.lower().endswith(suffixes) and not hidden
 
 
 def new_output_path(prefix: str, suffix: str, size: tuple[int, int] = (0, 0)) -> Path:

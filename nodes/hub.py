@@ -7,7 +7,7 @@ from pathlib import Path
 from comfy_api.latest import io
 
 from ..tha4_core.errors import DownloadError
-from ..tha4_core.weights.downloads import fetch_hub_file
+from ..tha4_core.weights import Repository, download_hub_file
 from . import host
 
 FROM_HUB = "from the hub"
@@ -40,4 +40,5 @@ def hub_file(
     if not file_name.lower().endswith(suffixes):
         raise DownloadError(f"{file_name}: this node takes files that end in {' or '.join(suffixes)}.")
     folder = host.wanted_folders(subfolder)[0]
-    return fetch_hub_file(repo_id, file_name, revision.strip() or "main", folder, progress=host.Download(node_id))
+    repository = Repository(repo_id, revision.strip() or "main")
+    return download_hub_file(repository, file_name, folder, progress=host.Download(node_id))

@@ -22,9 +22,12 @@ def file_input(demo_name: str, suffixes: tuple[str, ...], what: str) -> io.Combo
     return io.Combo.Input("file", options=options, tooltip=f"{what}: {where}")
 
 
-def changed(file: str) -> float:
-    """When the file that the input names was last changed."""
-    return file_path(file).stat().st_mtime
+def fingerprint(file: str) -> str:
+    """A text that changes with the file that the input names; empty where it is missing."""
+    try:
+        return host.fingerprint([file_path(file)])
+    except FileNotFoundError:
+        return ""
 
 
 def file_path(file: str) -> Path:

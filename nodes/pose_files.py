@@ -7,7 +7,7 @@ from comfy_api.latest import io, ui
 from ..tha4_core.motion import files, formats, plot
 from ..tha4_core.pose import Poses
 from . import host, types
-from .motion_files import DEMO_MOTION, changed, file_input, file_path, read
+from .motion_files import DEMO_MOTION, file_input, file_path, fingerprint, read
 
 POSE_SUFFIXES = (".json", ".csv", ".npz", ".vmd")
 
@@ -37,8 +37,8 @@ class LoadPoses(io.ComfyNode):
         )
 
     @classmethod
-    def fingerprint_inputs(cls, file: str, **_: object) -> float:
-        return changed(file)
+    def fingerprint_inputs(cls, file: str, **_: object) -> str:
+        return fingerprint(file)
 
     @classmethod
     def execute(cls, file: str, fps: float, turn: float) -> io.NodeOutput:

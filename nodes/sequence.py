@@ -70,10 +70,11 @@ class PoseSequence(io.ComfyNode):
         )
 
     @classmethod
-    def fingerprint_inputs(cls, **_: object) -> float:
+    def fingerprint_inputs(cls, **_: object) -> str:
         # The script can name expressions of the user's own, which change beside it.
-        files = (file for folder in host.model_folders(EXPRESSION_FOLDER) for file in folder.glob("*.json"))
-        return max((file.stat().st_mtime for file in files), default=0.0)
+        return host.fingerprint(
+            file for folder in host.model_folders(EXPRESSION_FOLDER) for file in folder.glob("*.json")
+        )
 
     @classmethod
     def execute(cls, script: str, fps: float, length: float, loop: bool, keys: Poses | None = None) -> io.NodeOutput:

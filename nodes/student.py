@@ -8,6 +8,7 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ..tha4_core.demo import DEMO_STUDENT
+from ..tha4_core.errors import WeightsError
 from ..tha4_core.picture.model_space import SIZE
 from ..tha4_core.picture.published import DESCRIPTION
 from ..tha4_core.pose import Poses
@@ -36,19 +37,22 @@ def students() -> dict[str, str]:
 
 
 def student_path(name: str) -> Path:
-    """The file or folder that opens a student of `students()`. Raises KeyError for another name."""
-    file = students()[name]
+    """The file or folder that opens a student of `students()`. Raises WeightsError for another name."""
+    file = students().get(name)
+    if file is None:
+        raise WeightsError(
+            f"models/tha4/{FOLDER}/{name} is not there any more. Put it back, or choose another student."
+        )
     if not file:
         return DEMO_STUDENT
     path = host.model_path(FOLDER, file)
     return path.parent if path.name == _TENSORFLOW_JS else path
 
 
-def student_time(path: Path) -> float:
-    """When a student's files last changed, in seconds since 1970."""
-    folder = path if path.is_dir() else path.parent
-    files = [path] if path.suffix == ".safetensors" else folder.iterdir()
-    return max(file.stat().st_mtime for file in files)
+def student_fingerprint(path: Path) -> str:
+    """A text that changes whenever a student's files do."""
+    folder = path.parent if path.name == DESCRIPTION else path
+    return host.fingerprint(folder.iterdir() if folder.is_dir() else [path])
 
 
 def _demo_first(name: str) -> tuple[bool, str]:
@@ -88,10 +92,9 @@ class LoadStudent(io.ComfyNode):
         )
 
     @classmethod
-    def fingerprint_inputs(cls, student: str, **_: object) -> float:
-        if student == FROM_HUB:
-            return 0.0
-        return student_time(student_path(student))
+    def fingerprint_inputs(cls, student: str, **_: object) -> str:
+        known = student in students()
+        return student_fingerprint(student_path(student)) if known else ""
 
     @classmethod
     def execute(cls, student: str, repo_id: str, file_name: str, revision: str) -> io.NodeOutput:

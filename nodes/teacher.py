@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import torch
 from comfy_api.latest import io
 from comfy_execution.graph_utils import ExecutionBlocker
@@ -15,8 +13,7 @@ from ..tha4_core.picture.character import Character
 from ..tha4_core.picture.model_space import SIZE
 from ..tha4_core.pose import Poses
 from ..tha4_core.teacher import Teacher, convert_files, outputs_sheet
-from ..tha4_core.weights import downloads
-from ..tha4_core.weights.sets import PUBLICATIONS, Files, Publication, find_teacher_files
+from ..tha4_core.weights import PUBLICATIONS, Repository, download_teacher, find_teacher_files
 from . import host, types
 from .render import FrameSource, RenderJob, image_inputs, image_outputs, poses_input, render_images
 
@@ -73,13 +70,13 @@ class LoadTeacher(io.ComfyNode):
         )
 
     @classmethod
-    def fingerprint_inputs(cls, teacher: str, **_: object) -> float:
+    def fingerprint_inputs(cls, teacher: str, **_: object) -> str:
         # Files that were put there or replaced since are another teacher.
         try:
             files = find_teacher_files(host.wanted_folders(FOLDER), PUBLICATIONS[teacher])
         except (KeyError, THA4Error):
-            return 0.0
-        return max(path.stat().st_mtime for path in files.values())
+            return ""
+        return host.fingerprint(files.values())
 
     @classmethod
     def execute(cls, teacher: str, precision: str, auto_download: bool, repo_id: str, revision: str) -> io.NodeOutput:
@@ -92,22 +89,13 @@ class LoadTeacher(io.ComfyNode):
         except MissingWeightsError:
             if not auto_download:
                 raise
-            files = _fetch(publication, folders[0], repo_id.strip(), revision.strip() or "main", progress)
+            own = Repository(repo_id.strip(), revision.strip() or "main", within=publication.variant)
+            sources = [own] if repo_id.strip() else []
+            shapes = Teacher.shapes(publication.architecture)
+            files = download_teacher(folders[0], shapes, publication, sources, progress=progress)
         return io.NodeOutput(
             Teacher.load_files(convert_files(files, folders[0], publication, progress), _dtype(precision))
         )
-
-
-def _fetch(publication: Publication, folder: Path, repo_id: str, revision: str, progress: host.Download) -> Files:
-    """From the repository that the user names, else from wherever it is published."""
-    home, shapes = publication.home(folder), Teacher.shapes(publication.architecture)
-    if repo_id:
-        return downloads.fetch_teacher_from_hub(
-            home, shapes, repo_id, revision, within=publication.variant, publication=publication, progress=progress
-        )
-    if publication.repositories:
-        return downloads.fetch_publication(folder, shapes, publication, progress=progress)
-    return downloads.fetch_teacher_from_archive(home, shapes, progress=progress)
 
 
 def _dtype(precision: str) -> torch.dtype:

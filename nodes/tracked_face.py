@@ -14,7 +14,7 @@ from ..tha4_core.motion.tracking.conversion import BLINK, BROW_DOWN, ConversionS
 from ..tha4_core.motion.tracking.face import calibrate
 from ..tha4_core.pose import Poses
 from . import types
-from .motion_files import DEMO_RECORDING, changed, file_input, file_path, read
+from .motion_files import DEMO_RECORDING, file_input, file_path, fingerprint, read
 
 # ComfyUI folds these inputs away; before it could, it had no such argument.
 _ADVANCED: dict[str, Any] = {"advanced": True} if "advanced" in signature(io.Float.Input.__init__).parameters else {}
@@ -120,8 +120,8 @@ class TrackedFace(io.ComfyNode):
         )
 
     @classmethod
-    def fingerprint_inputs(cls, file: str, **_: object) -> float:
-        return changed(file)
+    def fingerprint_inputs(cls, file: str, **_: object) -> str:
+        return fingerprint(file)
 
     @classmethod
     def execute(

@@ -32,6 +32,7 @@ class Served:
     silent_after: int | None = None  # bytes after which nothing more comes until `go` is set
     redirect: str | None = None
     go: threading.Event = field(default_factory=threading.Event)
+    reached: threading.Event = field(default_factory=threading.Event)  # set when it falls silent
 
 
 @dataclass
@@ -163,6 +164,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.close_connection = self.close_connection or end < len(served.body)
         for at in range(start, end, 8192):
             if served.silent_after is not None and at + 8192 > served.silent_after:
+                served.reached.set()
                 served.go.wait(30)
             if self.server.closing.is_set():
                 return
@@ -173,4 +175,9 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def _hub_error(path: str) -> str:
+    """The code by which the hub tells its clients what is missing; content servers give none."""
+    if path.startswith("/content/"):
+        return ""
+    if "/resolve/" in path:
+        return "EntryNotFound"
     return "RevisionNotFound" if "/revision/" in path and not path.endswith("/main") else "RepoNotFound"

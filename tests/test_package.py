@@ -47,7 +47,7 @@ def test_what_scanners_flag_is_not_shipped() -> None:
     sources = [name for name in shipped() if name.endswith(".py")]
     assert sources
     found = {name: flagged.findall((REPOSITORY / name).read_text()) for name in sources}
-    allowed = {"tha4_core/weights/__init__.py"}  # names the error that a refused pickle raises, and loads none
+    allowed = {"tha4_core/weights/state_dict.py"}  # names the error that a refused pickle raises, and loads none
     assert {name: hits for name, hits in found.items() if hits and name not in allowed} == {}
 
 

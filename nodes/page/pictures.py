@@ -100,7 +100,7 @@ def _path(source: Source) -> Path:
     return host.input_path(source.name) if source.kind == "input" else host.temporary_path(source.name)
 
 
-_kept: OrderedDict[tuple[Source, float], Image.Image] = OrderedDict()
+_kept: OrderedDict[tuple[Source, str], Image.Image] = OrderedDict()
 
 
 def _open(source: Source) -> Image.Image:
@@ -108,7 +108,7 @@ def _open(source: Source) -> Image.Image:
     if source.kind == "demo":
         return Image.fromarray(demo_character().picture.numpy())
     path = _path(source)
-    key = (source, path.stat().st_mtime)
+    key = (source, host.fingerprint([path]))
     picture = _kept.pop(key, None) or _read(path, source.opaque)
     _kept[key] = picture
     while len(_kept) > _KEPT:

@@ -15,11 +15,10 @@ from torch import Tensor
 
 from ...tha4_core.cpu import intra_op_threads
 from ...tha4_core.demo import DemoRig, demo_character
-from ...tha4_core.errors import WeightsError
 from ...tha4_core.picture import model_space as images
 from ...tha4_core.student import Student
 from .. import host
-from ..student import student_path, student_time, students
+from ..student import student_fingerprint, student_path, students
 
 KINDS = ("student", "rig")
 RIG = "demo"
@@ -89,18 +88,15 @@ def _rig() -> DemoRig:
     return DemoRig()
 
 
-_student_cache: OrderedDict[str, tuple[float, Student]] = OrderedDict()
+_student_cache: OrderedDict[str, tuple[str, Student]] = OrderedDict()
 
 
 def _student(name: str) -> Student:
     """The student of that name, from the cache unless its file has changed."""
-    try:
-        path = student_path(name)
-    except KeyError as error:  # deleted after the request was checked
-        raise WeightsError(f"There is no student named {name} any more.") from error
-    changed, cached = student_time(path), _student_cache.pop(str(path), None)
-    if cached is None or cached[0] != changed:
-        cached = changed, Student.load(path)
+    path = student_path(name)
+    fingerprint, cached = student_fingerprint(path), _student_cache.pop(str(path), None)
+    if cached is None or cached[0] != fingerprint:
+        cached = fingerprint, Student.load(path)
     _student_cache[str(path)] = cached
     while len(_student_cache) > _CACHED_STUDENTS:
         _student_cache.popitem(last=False)

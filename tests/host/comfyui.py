@@ -23,7 +23,8 @@ import aiohttp
 
 PACK = Path(__file__).resolve().parents[2]
 START_TIMEOUT = 180.0
-PREVIEW_EVENT = 1  # the first four bytes of a binary message that carries a preview image
+# The first four bytes of a binary message say what it carries: a preview image, or a text for a node.
+PREVIEW_EVENT, TEXT_EVENT = 1, 3
 
 Prompt = dict[str, dict[str, Any]]
 
@@ -35,6 +36,7 @@ class Run:
     prompt_id: str
     events: list[dict[str, Any]] = field(default_factory=list)
     previews: int = 0
+    texts: list[str] = field(default_factory=list)
     history: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -87,7 +89,11 @@ class ComfyUI:
             run = Run(answer["prompt_id"])
             async for message in socket_:
                 if message.type == aiohttp.WSMsgType.BINARY:
-                    run.previews += int.from_bytes(message.data[:4], "big") == PREVIEW_EVENT
+                    kind = int.from_bytes(message.data[:4], "big")
+                    run.previews += kind == PREVIEW_EVENT
+                    if kind == TEXT_EVENT:
+                        text = message.data[8 + int.from_bytes(message.data[4:8], "big") :]
+                        run.texts.append(text.decode())
                     continue
                 event = json.loads(message.data)
                 run.events.append(event)

@@ -9,16 +9,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from PIL import Image
 
 from tests.host.comfyui import PACK, ComfyUI, Prompt, api_form, prepare_base, running
 from tests.host.test_graphs import NO_HUB, NOD, node, saved
 from tha4_core.distill import history_of
 from tha4_core.student import Student
+from tha4_core.weights import read_safetensors
 
 PLACING = {"file": "demo", "fit": "auto", "scale": 1.0, "offset_x": 0.0, "offset_y": 0.0, **NO_HUB}
 LOADING = {"teacher": "demo rig", "precision": "auto", "auto_download": False, "repo_id": "", "revision": "main"}
-STEPS = 300
+STEPS = 100
 
 
 @pytest.fixture(scope="module")
@@ -99,6 +101,29 @@ def test_a_finished_student_comes_back_at_once_and_is_never_overwritten(small: C
     assert student(small, "once").stat().st_mtime_ns == before
     assert small.queue(distill("once", seed=1, when_it_exists="restart")).error == ""
     assert student(small, "once").stat().st_mtime_ns != before
+
+
+def test_a_deleted_student_is_written_again(small: ComfyUI) -> None:
+    def cached(run: Any) -> bool:
+        return any("3" in event["data"]["nodes"] for event in run.events if event["type"] == "execution_cached")
+
+    assert small.queue(distill("lost")).error == ""
+    tensors, metadata = read_safetensors(student(small, "lost"))
+    assert cached(small.queue(distill("lost")))
+    for _ in range(2):
+        student(small, "lost").unlink()
+        run = small.queue(distill("lost"))
+        assert (run.error, monitor_events(run)) == ("", [])
+        assert "lost.safetensors had been deleted: it was written again." in run.texts
+        again, same = read_safetensors(student(small, "lost"))
+        assert same == metadata
+        assert again.keys() == tensors.keys()
+        assert all(torch.equal(again[key], tensors[key]) for key in tensors)
+        assert cached(small.queue(distill("lost")))
+    student(small, "lost").unlink()
+    run = small.queue(distill("lost", when_it_exists="restart"))
+    assert "lost.safetensors had been deleted: it was made anew." in run.texts
+    assert student(small, "lost").is_file()
 
 
 @pytest.mark.parametrize("name", ["../up", "con", ""])

@@ -17,7 +17,7 @@ from tests.host.comfyui import PACK, ComfyUI, Prompt, api_form, running
 from tests.host.test_graphs import NO_HUB, node, pose_vector, saved, sequence
 from tests.recipe import recipe_state_dict, recipe_teacher
 from tha4_core.student import Student
-from tha4_core.weights.sets import THA3_NETWORKS
+from tha4_core.weights import THA3_NETWORKS
 
 LOAD_TEACHER = {"teacher": "THA4", "precision": "auto", "auto_download": False, "repo_id": "", "revision": "main"}
 

@@ -19,7 +19,7 @@ from .evaluation import Scores, evaluate
 from .poses import read_poses, sample_poses
 from .recipe import PRESETS, Preset
 from .reporting import Report, draw_curves
-from .run import PRECISIONS, Job, distill, history_of
+from .run import PRECISIONS, Job, distill, history_of, restore
 
 __all__ = [
     "PRECISIONS",
@@ -33,5 +33,6 @@ __all__ = [
     "evaluate",
     "history_of",
     "read_poses",
+    "restore",
     "sample_poses",
 ]

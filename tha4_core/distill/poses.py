@@ -109,11 +109,11 @@ def read_poses(path: Path) -> Tensor:
     The published pose set is a `.pt` with a bare tensor. Raises PoseError, MotionError or WeightsError, naming the
     file.
     """
-    if path.suffix not in (".pt", ".safetensors"):
+    if path.suffix.lower() not in (".pt", ".safetensors"):
         return files.load(path).values
     if not path.is_file():
         raise PoseError(f"{path}: there is no such file.")
-    held = read_safetensors(path)[0] if path.suffix == ".safetensors" else read_torch(path)
+    held = read_safetensors(path)[0] if path.suffix.lower() == ".safetensors" else read_torch(path)
     tensors = list(held.values()) if isinstance(held, dict) else [held]
     if len(tensors) != 1 or not isinstance(tensors[0], Tensor):
         raise PoseError(f"{path}: a file of poses holds one tensor of the shape [N, {COUNT}], and this does not.")

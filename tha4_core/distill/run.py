@@ -126,6 +126,17 @@ def distill(
         return _finish(job, trainer, held_out, identity)
 
 
+def restore(job: Job, student: Student) -> bool:
+    """Write the file of a student that was made by an equal job, where it is missing. Returns whether it was written.
+
+    Raises DistillError where the disk refuses.
+    """
+    if job.path.exists() or json.loads(student.metadata.get(DISTILLED, "{}")) != job.identity():
+        return False
+    _save(job, student)
+    return True
+
+
 def history_of(student: Student) -> Progress:
     """The losses and scores of the run that made a student; empty where its file does not say."""
     about = json.loads(student.metadata.get(HISTORY, "{}"))
@@ -251,16 +262,20 @@ def _finish(job: Job, trainer: Trainer, held_out: TargetCache, identity: dict[st
         HISTORY: json.dumps(asdict(trainer.progress)),
     }
     if rank() == 0:
-        try:
-            student.save(job.path)
-        except OSError as error:
-            raise DistillError(
-                f"{job.path}: the student could not be saved ({error.strerror or error}). Free some disk space and "
-                "start again: the training is kept."
-            ) from error
+        _save(job, student)
         job.checkpoint.unlink(missing_ok=True)
     _wait_for_all()
     return student
+
+
+def _save(job: Job, student: Student) -> None:
+    try:
+        student.save(job.path)
+    except OSError as error:
+        raise DistillError(
+            f"{job.path}: the student could not be saved ({error.strerror or error}). Free some disk space and "
+            "start again: the training is kept."
+        ) from error
 
 
 def _wait_for_all() -> None:

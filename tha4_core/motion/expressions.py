@@ -74,7 +74,8 @@ def library(folder: Path | str | None = None) -> Library:
     A folder that does not exist adds nothing. Raises MotionError, naming the file, where one is not as it should be.
     """
     found = dict(built_in())
-    paths = sorted(Path(folder).glob("*.json")) if folder is not None else []
+    # Hidden files are left out: macOS puts a "._NAME.json" beside each file in an archive.
+    paths = sorted(path for path in Path(folder).glob("*.json") if path.name[0] != ".") if folder is not None else []
     if len(paths) > _MAX_FILES:
         raise MotionError(f"{folder} has {len(paths)} .json files; at most {_MAX_FILES} are read as expressions.")
     for path in paths:

@@ -54,7 +54,7 @@ class Character:
         what of the specification it breaks. Raises PictureError or WeightsError.
         """
         path = Path(path)
-        if path.suffix == ".safetensors":
+        if path.suffix.lower() == ".safetensors":
             return decode_character(read_safetensors(path)[0], path.stem, path)
         return cls.from_picture(open_picture(picture_file(path)), path.stem)
 

@@ -29,9 +29,9 @@ def read(path: Path) -> StudentFiles:
     """Read a student in whichever format `path` is. Raises WeightsError or PictureError; checks no shapes."""
     if not path.exists():
         raise WeightsError(f"{path}: there is no such file or folder.")
-    if path.suffix == ".safetensors":
+    if path.suffix.lower() == ".safetensors":
         return _read_ours(path)
-    if path.suffix in (".yaml", ".yml"):
+    if path.suffix.lower() in (".yaml", ".yml"):
         return _read_published(path)
     if (path / DESCRIPTION).is_file():
         return _read_published(path / DESCRIPTION)

@@ -12,7 +12,7 @@ import torch
 
 from ..errors import WeightsError
 from ..picture.published import file_beside
-from ..weights import StateDict
+from ..weights import StateDict, check_is_no_placeholder
 
 
 def read_tensorflow_js(manifest: Path) -> StateDict:
@@ -21,11 +21,15 @@ def read_tensorflow_js(manifest: Path) -> StateDict:
     A convolution's kernel `[1, 1, in, out]` becomes `[out, in, 1, 1]`; the names are state-dict names already.
     Raises WeightsError, naming the manifest and what is wrong.
     """
+    check_is_no_placeholder(manifest)
     try:
         content = json.loads(manifest.read_text(encoding="utf-8"))
         groups = content["weightsManifest"] if isinstance(content, dict) else content
         entries = [entry for group in groups for entry in group["weights"]]
-        data = b"".join(file_beside(manifest, path).read_bytes() for group in groups for path in group["paths"])
+        paths = [file_beside(manifest, path) for group in groups for path in group["paths"]]
+        for path in paths:
+            check_is_no_placeholder(path)
+        data = b"".join(path.read_bytes() for path in paths)
         return _unpack(entries, data, manifest)
     except WeightsError:
         raise

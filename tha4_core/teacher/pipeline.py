@@ -33,16 +33,19 @@ from ..networks.tha3 import Editor, Rotator
 from ..networks.unet import BodyMorpher, Upscaler
 from ..picture import model_space as images
 from ..picture.character import Character
-from ..weights import StateDict, load_strictly, read_state_dict
-from ..weights.sets import (
+from ..weights import (
     THA3_NETWORKS,
     THA4_NETWORKS,
     Files,
+    ProgressCallback,
     Publication,
+    StateDict,
     convert_teacher_files,
     find_any_teacher_files,
+    load_strictly,
+    no_progress,
+    read_state_dict,
 )
-from ..weights.transfer import Progress, silent
 from .cache import ImageCache
 from .outputs import EXPRESSIVE, Targets, face_alphas
 
@@ -321,14 +324,16 @@ ARCHITECTURES: dict[str, Callable[[torch.dtype], Teacher]] = {
 """The teachers that there are, by the architecture that a Publication names. Half variants differ in nothing here."""
 
 
-def convert_files(files: Files, folder: Path, publication: Publication, progress: Progress = silent) -> Files:
+def convert_files(
+    files: Files, folder: Path, publication: Publication, progress: ProgressCallback = no_progress
+) -> Files:
     """`convert_teacher_files` for a publication, into its own folder in `folder` (such as models/tha4/teacher).
 
     Raises WeightsError that also says what a file is, where it is another network's or publication's.
     """
     architecture = publication.architecture
     try:
-        return convert_teacher_files(files, publication.home(folder), _shapes(architecture), progress)
+        return convert_teacher_files(files, publication.folder_in(folder), _shapes(architecture), progress)
     except WeightsError:
         for name, path in files.items():
             _refuse_foreign(architecture, name, read_state_dict(path), str(path), publication.title)

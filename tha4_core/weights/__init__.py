@@ -1,110 +1,56 @@
-"""Files of weights: read them safely, check them against a network, write them whole or not at all.
+"""Files of weights: finding, downloading, reading, checking and writing them.
 
-`sets` finds and converts the files of a teacher, `downloads` fetches them, `pack` makes a folder for the hub.
+state_dict      reading .safetensors and .pt files safely, checking them against a network, writing them
+publications    which teachers are published, under which licence, at which address
+teacher_files   finding the five files of a teacher, and converting them to .safetensors
+downloads       downloading a teacher, or one file of a hub repository
+pack            a folder that can be uploaded to a hub (`python -m tha4_core.weights pack`)
+
+Below these: `hub` (files of a hub repository), `http_download` and `archive` (the ZIP of THA4's author), `folders`
+(locks, checksums, small JSON files), `progress`.
 """
 
-from __future__ import annotations
+from .downloads import Archive, download_hub_file, download_teacher
+from .http_download import RetrySettings
+from .hub import Repository
+from .progress import ProgressCallback, no_progress
+from .publications import PUBLICATIONS, THA3_NETWORKS, THA4_NETWORKS, THA4_TEACHER, Publication
+from .state_dict import (
+    StateDict,
+    check_is_no_placeholder,
+    check_state_dict,
+    load_strictly,
+    read_safetensors,
+    read_state_dict,
+    read_torch,
+    write_safetensors,
+)
+from .teacher_files import Files, Shapes, convert_teacher_files, find_any_teacher_files, find_teacher_files
 
-import os
-import pickle
-import uuid
-from collections.abc import Mapping
-from pathlib import Path
-
-import safetensors
-import torch
-from safetensors.torch import save
-from torch import Tensor, nn
-
-from ..errors import WeightsError
-
-StateDict = dict[str, Tensor]
-
-
-def read_state_dict(path: Path) -> StateDict:
-    """The tensors of a .safetensors file, or of a .pt file that holds nothing but tensors, on the CPU.
-
-    Raises WeightsError for files that are missing, cut off, not of these formats, or that would run code.
-    """
-    if not path.is_file():
-        raise WeightsError(f"{path}: there is no such file.")
-    if path.suffix == ".safetensors":
-        return read_safetensors(path)[0]
-    loaded = read_torch(path)
-    if not isinstance(loaded, Mapping) or not all(isinstance(value, Tensor) for value in loaded.values()):
-        raise WeightsError(f"{path}: a PyTorch file, but not a state dict (a mapping from names to tensors).")
-    return {str(key): value for key, value in loaded.items()}
-
-
-def read_safetensors(path: Path) -> tuple[StateDict, dict[str, str]]:
-    """Tensors and metadata of a .safetensors file. Raises WeightsError where it is cut off or no such file."""
-    try:
-        with safetensors.safe_open(path, framework="pt") as file:
-            return {key: file.get_tensor(key) for key in file.keys()}, dict(file.metadata() or {})
-    except (safetensors.SafetensorError, OSError) as error:
-        raise WeightsError(f"{path}: not a whole .safetensors file ({error}). Fetch it again.") from error
-
-
-def read_torch(path: Path) -> object:
-    """What a .pt file holds: tensors, plain containers of them, numbers. Raises WeightsError as `read_state_dict`."""
-    try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise WeightsError(
-            f"{path}: refused, because it is not a plain file of tensors: it is damaged or holds program code. "
-            "Fetch it again from where it was published."
-        ) from error
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
-        raise WeightsError(f"{path}: not a whole PyTorch file ({_first_line(error)}). Fetch it again.") from error
-
-
-def load_strictly(network: nn.Module, state_dict: StateDict, source: str) -> None:
-    """Load `state_dict` into `network`: the same keys, the same shapes, every number finite.
-
-    `source` is the file (and network) that messages name. Raises WeightsError and leaves the network as it was.
-    """
-    check_state_dict(state_dict, {key: tuple(value.shape) for key, value in network.state_dict().items()}, source)
-    network.load_state_dict(state_dict)
-
-
-def check_state_dict(state_dict: StateDict, shapes: Mapping[str, tuple[int, ...]], source: str) -> None:
-    """Raise WeightsError, naming the first key at fault, unless the state dict is exactly of these keys and shapes."""
-    missing = [key for key in shapes if key not in state_dict]
-    unexpected = [key for key in state_dict if key not in shapes]
-    if len(missing) == len(shapes):
-        raise WeightsError(
-            f"{source}: this is another network; it has none of the keys expected (such as {missing[0]})."
-        )
-    if missing:
-        raise WeightsError(f"{source}: {len(missing)} keys are missing, the first is {missing[0]}.")
-    if unexpected:
-        raise WeightsError(f"{source}: {len(unexpected)} keys do not belong here, the first is {unexpected[0]}.")
-    for key, shape in shapes.items():
-        tensor = state_dict[key]
-        if tuple(tensor.shape) != shape:
-            raise WeightsError(f"{source}: {key} has the shape {list(tensor.shape)} instead of {list(shape)}.")
-        if not bool(torch.isfinite(tensor).all()):
-            raise WeightsError(f"{source}: {key} holds numbers that are not finite (NaN or infinity).")
-
-
-def write_safetensors(path: Path, tensors: StateDict, metadata: Mapping[str, str]) -> None:
-    """Write a .safetensors file under a temporary name beside `path`, then rename it.
-
-    Whatever goes wrong, `path` holds either the old file or the new one.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
-    try:
-        content = save({key: value.contiguous() for key, value in tensors.items()}, dict(metadata))
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            # Without this a power loss can keep the new name and lose the bytes.
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0]
+__all__ = [
+    "PUBLICATIONS",
+    "THA3_NETWORKS",
+    "THA4_NETWORKS",
+    "THA4_TEACHER",
+    "Archive",
+    "Files",
+    "ProgressCallback",
+    "Publication",
+    "Repository",
+    "RetrySettings",
+    "Shapes",
+    "StateDict",
+    "check_is_no_placeholder",
+    "check_state_dict",
+    "convert_teacher_files",
+    "download_hub_file",
+    "download_teacher",
+    "find_any_teacher_files",
+    "find_teacher_files",
+    "load_strictly",
+    "no_progress",
+    "read_safetensors",
+    "read_state_dict",
+    "read_torch",
+    "write_safetensors",
+]

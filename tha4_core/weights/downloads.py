@@ -1,6 +1,6 @@
-"""Fetching weights: a teacher from the hub or from its author's archive, and single files from the hub.
+"""Downloading weights: a teacher from the hub or from its author's archive, and single files from the hub.
 
-Each function waits for the lock of its target folder, so that a file is fetched once however many ask for it; leaves
+Each function waits for the lock of its target folder, so that a file is downloaded once however many ask for it; leaves
 the target as it was unless everything came whole; and goes on from where it was interrupted.
 """
 
@@ -9,281 +9,250 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from ..errors import DownloadError, WeightsError
+from . import http_download, hub
 from .archive import extract_member, list_members
-from .files import locked, read_json, size_of, staging, write_json
-from .hub import list_repository
-from .sets import (
+from .folders import check_room, locked, read_json, sha256_of, size_of, staging, write_json
+from .http_download import DEFAULT_RETRY, RetrySettings
+from .hub import HubFile, Repository
+from .progress import ProgressCallback, ProgressReporter, no_progress
+from .publications import THA4_TEACHER, Publication
+from .teacher_files import (
     MANIFEST,
-    THA4_TEACHER,
+    SUFFIXES,
     Files,
-    Publication,
     Shapes,
-    by_hand,
     convert_file,
     converted_size,
-    land,
+    install,
     match_files,
     network_size,
     read_archives,
-    read_landed,
+    read_installed,
     read_named,
 )
-from .transfer import USUAL, Meter, Patience, Progress, Remote, discard, fetch, host, sha256_of, silent
 
 logger = logging.getLogger(__name__)
-PARTS = ".downloads"
+DOWNLOADS = ".downloads"
 
 
-def fetch_teacher_from_archive(
+@dataclass(frozen=True)
+class Archive:
+    """A ZIP at an address. Without `sha256` it must be the one that the first download from that address had."""
+
+    url: str
+    sha256: str | None = None
+
+    @property
+    def label(self) -> str:
+        """What is noted beside the files that came from here."""
+        return self.url
+
+
+def download_teacher(
     folder: Path,
     shapes: Shapes,
-    *,
-    url: str | None = None,
-    sha256: str | None = None,
     publication: Publication = THA4_TEACHER,
-    progress: Progress = silent,
-    patience: Patience = USUAL,
-) -> Files:
-    """A teacher's files from a ZIP (the publication's link, unless `url` is given), converted, checked, in `folder`.
-
-    `shapes`: network name -> key -> shape. The archive's sha256 must be the one given, or else the one that the first
-    download from that address had. `progress` may raise to interrupt. Raises DownloadError or WeightsError.
-    """
-    url = url or publication.link
-    meter = Meter(progress, "Waiting for another download to end")
-    with _explained(folder, by_hand(publication, folder)), locked(folder, meter.tick):
-        landed = read_landed(folder, publication.networks)
-        if landed and landed.source == url:
-            return landed.files
-        name = PurePosixPath(url.split("?")[0]).name
-        remote = Remote(
-            url,
-            name,
-            sha256=sha256 or read_archives(folder).get(url, {}).get("sha256"),
-            sha256_from=_sha256_from(sha256, folder),
-        )
-        part = _parts(folder) / f"{remote.name}.part"
-        _announce(meter, publication, remote.name, host(url))
-        fetch(remote, part, meter, patience, _room_to_convert(shapes))
-        with _discarded_if_wrong(part):
-            meter.begin(f"Checking {remote.name}")
-            facts = {url: {"size": size_of(part), "sha256": sha256_of(part, meter)}}
-            files = _land_archive(folder, part, shapes, publication, url, facts, meter)
-        shutil.rmtree(folder / PARTS, ignore_errors=True)
-        return files
-
-
-def fetch_teacher_from_hub(
-    folder: Path,
-    shapes: Shapes,
-    repo_id: str,
-    revision: str = "main",
+    sources: Sequence[Repository | Archive] = (),
     *,
-    within: str = "",
-    endpoint: str | None = None,
-    token: str | None = None,
-    publication: Publication = THA4_TEACHER,
-    progress: Progress = silent,
-    patience: Patience = USUAL,
+    progress: ProgressCallback = no_progress,
+    retry: RetrySettings = DEFAULT_RETRY,
 ) -> Files:
-    """A teacher's files from a hub repository, wherever they lie in it, converted, checked, in `folder`.
+    """A publication's five files, checked and converted, in its own folder in `folder` (such as models/tha4/teacher).
 
-    `within`: the name of the folder to look in, where a repository holds several sets. A set that came from this
-    repository and revision before is taken without asking the hub. Otherwise as `fetch_teacher_from_archive`.
+    They come from the first of `sources` that gives all five; none given: from wherever they are published. In a
+    repository they may lie anywhere. Files that came from one of the sources before are taken without asking anybody.
+    `shapes`: network name -> key -> shape. `progress` may raise to interrupt. Raises DownloadError or WeightsError,
+    which says what went wrong with each source.
     """
-    meter = Meter(progress, "Waiting for another download to end")
-    place = _Place(repo_id, revision, within, endpoint, token)
-    with _explained(folder, by_hand(publication, folder)), locked(folder, meter.tick):
-        landed = read_landed(folder, publication.networks)
-        if landed and landed.source == place.source():
-            return landed.files
-        return _fetch_from(place, folder, shapes, publication, meter, patience)
-
-
-def fetch_publication(
-    folder: Path,
-    shapes: Shapes,
-    publication: Publication,
-    *,
-    endpoint: str | None = None,
-    token: str | None = None,
-    progress: Progress = silent,
-    patience: Patience = USUAL,
-) -> Files:
-    """A publication's files from the first of its hub repositories that gives all five, in its own folder in `folder`.
-
-    A set that came from any of them before is taken without asking the hub. Raises DownloadError, which says what went
-    wrong with each repository; otherwise as `fetch_teacher_from_hub`.
-    """
-    home = publication.home(folder)
-    places = [_Place(repo_id, "main", publication.variant, endpoint, token) for repo_id in publication.repositories]
-    meter = Meter(progress, "Waiting for another download to end")
-    failures = []
-    with _explained(home, by_hand(publication, home)), locked(home, meter.tick):
-        landed = read_landed(home, publication.networks)
-        if landed and landed.source in {place.source() for place in places}:
-            return landed.files
-        for place in places:
+    target = publication.folder_in(folder)
+    sources = sources or _published(publication)
+    reporter = ProgressReporter(progress, "Waiting for another download to end")
+    failures: list[DownloadError | WeightsError] = []
+    with _advice_on_errors(target, publication.by_hand(target)), locked(target, reporter.advance):
+        installed = read_installed(target, publication.networks)
+        if installed and installed.source in {source.label for source in sources}:
+            return installed.files
+        for source in sources:
             try:
-                return _fetch_from(place, home, shapes, publication, meter, patience)
+                return _TeacherDownload(target, shapes, publication, reporter, retry).run(source)
             except (DownloadError, WeightsError) as error:
-                logger.warning("%s: not from %s. %s", publication.title, place.repo_id, error)
-                failures.append(str(error))
-        raise DownloadError(" ".join(dict.fromkeys(failures)))
+                logger.warning("%s: not from %s. %s", publication.title, source.label, error)
+                failures.append(error)
+        raise failures[0] if len(failures) == 1 else DownloadError(" ".join(dict.fromkeys(map(str, failures))))
 
 
-def fetch_hub_file(
-    repo_id: str,
+def download_hub_file(
+    repository: Repository,
     filename: str,
-    revision: str,
     folder: Path,
     *,
-    endpoint: str | None = None,
-    token: str | None = None,
-    progress: Progress = silent,
-    patience: Patience = USUAL,
+    progress: ProgressCallback = no_progress,
+    retry: RetrySettings = DEFAULT_RETRY,
 ) -> Path:
-    """One file of a hub repository (a student, a character) as FOLDER/OWNER--NAME/FILENAME.
+    """One file of a hub repository (a student, a character) as `folder`/OWNER--NAME/FILENAME.
 
     A whole file that came from this revision before, or was put there by hand, is taken without asking the hub. Raises
     DownloadError, and WeightsError for weights that cannot be read; the file that was there before then stays.
     """
-    home = folder / repo_id.replace("/", "--")
-    path = home / safe_path(filename)
+    repo_id, revision = repository.repo_id, repository.revision
+    target = folder / repo_id.replace("/", "--")
+    path = target / safe_path(filename)
     safe_path(repo_id)
-    address = f"{endpoint or 'https://huggingface.co'}/{repo_id}/blob/{revision}/{filename}"
-    meter = Meter(progress, f"Waiting for another download of {filename} to end")
-    with _explained(home, f"By hand: download {address} and put it at {path}."), locked(home, meter.tick):
-        if _is_good(path, revision, meter):
+    address = f"{repository.endpoint or 'https://huggingface.co'}/{repo_id}/blob/{revision}/{filename}"
+    reporter = ProgressReporter(progress, f"Waiting for another download of {filename} to end")
+    with (
+        _advice_on_errors(target, f"By hand: download {address} and put it at {path}."),
+        locked(target, reporter.advance),
+    ):
+        if _is_good(path, revision, reporter):
             return path
-        meter.begin(f"Asking the hub for {filename} of {repo_id}")
-        commit, listing = list_repository(repo_id, revision, endpoint, token, meter, patience)
-        remote = listing.get(PurePosixPath(filename))
-        if remote is None:
+        reporter.start(f"Asking the hub for {filename} of {repo_id}")
+        commit, listing = hub.list_repository(repository, reporter, retry)
+        file = listing.get(PurePosixPath(filename))
+        if file is None:
             raise DownloadError(f"{repo_id}: it has no file {filename} at {revision!r}.")
-        part = _parts(home) / f"{path.name}.part"
-        meter.begin(f"Fetching {filename} of {repo_id}", remote.size)
-        fetch(remote, part, meter, patience)
-        _land_file(part, path, home, {"revision": revision, "commit": commit}, remote.name, meter)
+        reporter.start(f"Downloading {filename} of {repo_id}", file.size)
+        check_room(target, file.size)
+        downloaded = hub.download_file(repository, commit, file, target / DOWNLOADS, reporter, retry)
+        if path.suffix.lower() in SUFFIXES:
+            with _deleted_if_wrong(downloaded):
+                read_named(downloaded, f"{repo_id}/{filename}")
+        record = {"revision": revision, "commit": commit, "size": size_of(downloaded)}
+        record["sha256"] = sha256_of(downloaded, reporter.advance)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        os.replace(downloaded, path)
+        write_json(_record(path), record)
+        shutil.rmtree(target / DOWNLOADS, ignore_errors=True)
         return path
 
 
 def safe_path(name: str) -> PurePosixPath:
     """A relative path from a workflow or a repository. Raises DownloadError where it could lead elsewhere."""
-    wrong = set(name) & set('\\:*?"<>|') or any(ord(letter) < 32 for letter in name)
-    if wrong or any(not part or part[0] == "." for part in name.split("/")):
+    if not _is_safe(name):
         raise DownloadError(
             f"{name!r}: refused as the name of a file; it must be a plain path such as folder/name.png."
         )
     return PurePosixPath(name)
 
 
+def _is_safe(name: str) -> bool:
+    plain = not set(name) & set('\\:*?"<>|') and all(ord(letter) >= 32 for letter in name)
+    return plain and all(part and part[0] != "." for part in name.split("/"))
+
+
+def _published(publication: Publication) -> Sequence[Repository | Archive]:
+    if not publication.repositories:
+        return [Archive(publication.link)]
+    return [Repository(repo_id, within=publication.variant) for repo_id in publication.repositories]
+
+
 @dataclass(frozen=True)
-class _Place:
-    """Where in which hub a set lies."""
+class _TeacherDownload:
+    """A teacher's way from a source into the locked folder `target`."""
 
-    repo_id: str
-    revision: str
-    within: str
-    endpoint: str | None
-    token: str | None
+    target: Path
+    shapes: Shapes
+    publication: Publication
+    reporter: ProgressReporter
+    retry: RetrySettings
 
-    def source(self) -> str:
-        """What is noted beside a set that came from here."""
-        return "/".join(filter(None, ("hub:", self.repo_id, self.within))) + f"@{self.revision}"
+    def run(self, source: Repository | Archive) -> Files:
+        """The files from one source, installed. Raises DownloadError and WeightsError."""
+        (self.target / DOWNLOADS).mkdir(exist_ok=True)
+        files = self._from_archive(source) if isinstance(source, Archive) else self._from_hub(source)
+        shutil.rmtree(self.target / DOWNLOADS, ignore_errors=True)
+        return files
 
+    def _from_hub(self, repository: Repository) -> Files:
+        repo_id, reporter = repository.repo_id, self.reporter
+        reporter.start(f"Asking the hub for {repo_id}")
+        commit, listing = hub.list_repository(repository, reporter, self.retry)
+        chosen = _choose(listing, self.publication, repository)
+        folder = self.target / DOWNLOADS / repo_id.replace("/", "--")
+        self._announce(repo_id, "the hub", sum(file.size for file in chosen.values()))
+        missing = sum(max(file.size - size_of(folder / file.name), 0) for file in chosen.values())
+        check_room(self.target, missing + converted_size(self.shapes))
+        paths = {
+            network: hub.download_file(repository, commit, file, folder, reporter, self.retry)
+            for network, file in chosen.items()
+        }
+        with staging(self.target) as stage:
+            for network, path in paths.items():
+                name = f"{repo_id}/{chosen[network].name}"
+                reporter.start(f"Checking and converting {name}")
+                with _deleted_if_wrong(path):
+                    self._convert(network, path, stage, name, repository.label)
+            return install(self.target, stage, repository.label)
 
-def _fetch_from(
-    place: _Place, folder: Path, shapes: Shapes, publication: Publication, meter: Meter, patience: Patience
-) -> Files:
-    meter.begin(f"Asking the hub for {place.repo_id}")
-    _, listing = list_repository(place.repo_id, place.revision, place.endpoint, place.token, meter, patience)
-    chosen = _choose(listing, publication, place.repo_id, place.within)
-    _announce(meter, publication, place.repo_id, "the hub", sum(remote.size or 0 for remote in chosen.values()))
-    parts = _fetch_all(chosen, _parts(folder), meter, patience, _room_to_convert(shapes))
-    files = _land_parts(folder, parts, chosen, shapes, publication, place.source(), meter)
-    shutil.rmtree(folder / PARTS, ignore_errors=True)
-    return files
+    def _from_archive(self, archive: Archive) -> Files:
+        name, reporter = PurePosixPath(archive.url.split("?")[0]).name, self.reporter
+        part = self.target / DOWNLOADS / f"{name}.part"
+        self._announce(name, http_download.host_of(archive.url))
+        # All the converted files, and the largest of them once more, unpacked.
+        spare = converted_size(self.shapes) + max(network_size(network) for network in self.shapes.values())
+        http_download.download(archive.url, part, reporter, self.retry, spare)
+        facts = self._check_archive(archive, part, name)
+        with _deleted_if_wrong(part), staging(self.target) as stage:
+            members = list_members(part)
+            found = match_files(members, self.publication.networks)
+            if not found:
+                raise WeightsError(f"{name}: it does not hold each of {', '.join(self.publication.networks)} once.")
+            for network, member in found.items():
+                _check_unpacked_size(member, members[member], self.shapes[network])
+            for network, member in found.items():
+                reporter.start(f"Unpacking, checking and converting {member.name}", members[member])
+                unpacked = stage / f"unpacked{member.suffix}"
+                extract_member(part, member, unpacked, reporter)
+                self._convert(network, unpacked, stage, f"{member.name} in {name}", archive.url)
+                unpacked.unlink()
+            return install(self.target, stage, archive.url, facts)
 
+    def _check_archive(self, archive: Archive, part: Path, name: str) -> dict[str, dict[str, object]]:
+        """The archive's size and sha256, by its address. Raises DownloadError where it is another archive."""
+        self.reporter.start(f"Checking {name}")
+        sha256 = sha256_of(part, self.reporter.advance)
+        first = read_archives(self.target).get(archive.url, {}).get("sha256")
+        if sha256 != (archive.sha256 or first or sha256):
+            http_download.discard(part)
+            right = f"{archive.sha256}, which was given" if archive.sha256 else f"{first}, which the first download had"
+            raise DownloadError(
+                f"{name}: its sha256 is {sha256} instead of {right}; it was damaged on the way or has changed where it "
+                f"is published. It was deleted; try again, or delete {self.target / MANIFEST} to accept another one."
+            )
+        return {archive.url: {"size": size_of(part), "sha256": sha256}}
 
-def _announce(meter: Meter, publication: Publication, name: str, server: str, total: int | None = None) -> None:
-    logger.info("Fetching %s from %s. Licence: %s.", name, server, publication.licence)
-    meter.begin(f"Fetching {name} from {server} ({publication.licence})", total)
+    def _convert(self, network: str, path: Path, stage: Path, name: str, source: str) -> None:
+        about = self.publication
+        metadata = {"title": about.title, "author": about.author, "licence": about.licence, "paper": about.paper}
+        out = stage / f"{network}.safetensors"
+        convert_file(path, out, self.shapes[network], name, metadata | {"source": source})
+
+    def _announce(self, name: str, server: str, total: int | None = None) -> None:
+        logger.info("Downloading %s from %s. Licence: %s.", name, server, self.publication.licence)
+        self.reporter.start(f"Downloading {name} from {server} ({self.publication.licence})", total)
 
 
 def _choose(
-    listing: Mapping[PurePosixPath, Remote], publication: Publication, repo_id: str, within: str
-) -> dict[str, Remote]:
-    found = match_files(listing, publication.networks, within)
+    listing: Mapping[PurePosixPath, HubFile], publication: Publication, repository: Repository
+) -> dict[str, HubFile]:
+    within = repository.within
+    paths = [path for path, file in listing.items() if _is_safe(file.name)]
+    found = match_files(paths, publication.networks, within)
     if not found:
-        looked_at = [path for path in listing if not within or within in path.parts[:-1]]
-        names = {path.stem for path in looked_at if path.suffix in (".safetensors", ".pt")}
+        names = {
+            path.stem for path in paths if path.suffix.lower() in SUFFIXES and (not within or within in path.parts[:-1])
+        }
         missing = [name for name in publication.networks if name not in names]
         problem = f"it has no {', '.join(missing)}" if missing else "it has several files of the same name"
         problem += f" in a folder {within}" if within else ""
-        raise DownloadError(f"{repo_id}: not a {publication.title}: {problem} (.safetensors or .pt).")
+        raise DownloadError(f"{repository.repo_id}: not a {publication.title}: {problem} (.safetensors or .pt).")
     return {network: listing[path] for network, path in found.items()}
-
-
-def _fetch_all(
-    chosen: Mapping[str, Remote], folder: Path, meter: Meter, patience: Patience, spare: int
-) -> dict[str, Path]:
-    parts = {network: folder / f"{PurePosixPath(remote.name).name}.part" for network, remote in chosen.items()}
-    left = {network: (remote.size or 0) - size_of(parts[network]) for network, remote in chosen.items()}
-    for network, remote in chosen.items():
-        del left[network]
-        fetch(remote, parts[network], meter, patience, spare + sum(left.values()))
-    return parts
-
-
-def _land_parts(
-    folder: Path,
-    parts: Mapping[str, Path],
-    chosen: Mapping[str, Remote],
-    shapes: Shapes,
-    publication: Publication,
-    source: str,
-    meter: Meter,
-) -> Files:
-    with staging(folder) as stage:
-        for network, part in parts.items():
-            name = chosen[network].name
-            meter.begin(f"Checking and converting {name}")
-            with _discarded_if_wrong(part), _renamed(part, part.with_suffix("")) as path:
-                convert_file(path, stage / f"{network}.safetensors", shapes[network], name, _notes(publication, source))
-        return land(folder, stage, source, {}, meter)
-
-
-def _land_archive(
-    folder: Path,
-    archive: Path,
-    shapes: Shapes,
-    publication: Publication,
-    url: str,
-    facts: dict[str, dict[str, object]],
-    meter: Meter,
-) -> Files:
-    members = list_members(archive)
-    found = match_files(members, publication.networks)
-    if not found:
-        raise WeightsError(f"{archive.stem}: it does not hold each of {', '.join(publication.networks)} once.")
-    for network, member in found.items():
-        _check_unpacked_size(member, members[member], shapes[network])
-    with staging(folder) as stage:
-        for network, member in found.items():
-            meter.begin(f"Unpacking, checking and converting {member.name}", members[member])
-            unpacked = stage / f"unpacked{member.suffix}"
-            extract_member(archive, member, unpacked, meter)
-            source = f"{member.name} in {archive.stem}"
-            convert_file(unpacked, stage / f"{network}.safetensors", shapes[network], source, _notes(publication, url))
-            unpacked.unlink()
-        return land(folder, stage, url, facts, meter)
 
 
 def _check_unpacked_size(member: PurePosixPath, size: int, shapes: Mapping[str, tuple[int, ...]]) -> None:
@@ -292,20 +261,8 @@ def _check_unpacked_size(member: PurePosixPath, size: int, shapes: Mapping[str, 
         raise WeightsError(f"{member.name}: unpacked it would be {size} bytes, which is too much for {expected}.")
 
 
-def _land_file(part: Path, path: Path, home: Path, record: dict[str, str], source: str, meter: Meter) -> None:
-    with staging(home) as stage, _discarded_if_wrong(part):
-        staged = stage / path.name
-        os.replace(part, staged)
-        if path.suffix in (".safetensors", ".pt"):
-            read_named(staged, source)
-        facts = {**record, "size": size_of(staged), "sha256": sha256_of(staged, meter)}
-        path.parent.mkdir(parents=True, exist_ok=True)
-        os.replace(staged, path)
-        write_json(_record(path), facts)
-        discard(part)
-
-
-def _is_good(path: Path, revision: str, meter: Meter) -> bool:
+def _is_good(path: Path, revision: str, reporter: ProgressReporter) -> bool:
+    """Whether a file is what was downloaded at a revision, or was put there by hand."""
     if not path.is_file():
         return False
     record = read_json(_record(path))
@@ -313,63 +270,28 @@ def _is_good(path: Path, revision: str, meter: Meter) -> bool:
         return True
     if revision not in (record.get("revision"), record.get("commit")) or size_of(path) != record.get("size"):
         return False
-    return sha256_of(path, meter) == record.get("sha256")
+    return sha256_of(path, reporter.advance) == record.get("sha256")
 
 
 def _record(path: Path) -> Path:
     return path.with_name(f".{path.name}.json")
 
 
-def _sha256_from(given: str | None, folder: Path) -> str:
-    return "was given" if given else f"the first download had (delete {folder / MANIFEST} to accept another)"
-
-
-def _parts(folder: Path) -> Path:
-    parts = folder / PARTS
-    parts.mkdir(exist_ok=True)
-    return parts
-
-
-def _room_to_convert(shapes: Shapes) -> int:
-    """All the converted files, and the largest of them once more, unpacked."""
-    return converted_size(shapes) + max(network_size(network) for network in shapes.values())
-
-
-def _notes(publication: Publication, source: str) -> dict[str, str]:
-    return {
-        "title": publication.title,
-        "author": publication.author,
-        "licence": publication.licence,
-        "source": source,
-        "paper": publication.paper,
-    }
-
-
 @contextmanager
-def _renamed(path: Path, name: Path) -> Iterator[Path]:
-    """`path` under another name for a while: what a file is, is read off its suffix."""
-    os.replace(path, name)
-    try:
-        yield name
-    finally:
-        os.replace(name, path)
-
-
-@contextmanager
-def _discarded_if_wrong(part: Path) -> Iterator[None]:
-    """What came whole and is wrong must be fetched anew; what an interrupt or a full disk left is worth keeping."""
+def _deleted_if_wrong(path: Path) -> Iterator[None]:
+    """What came whole and is wrong must be downloaded anew; what an interrupt or a full disk left is worth keeping."""
     try:
         yield
     except WeightsError:
-        discard(part)
+        http_download.discard(path)
         raise
 
 
 @contextmanager
-def _explained(place: Path, advice: str) -> Iterator[None]:
+def _advice_on_errors(folder: Path, advice: str) -> Iterator[None]:
     """Add to errors that nothing was replaced, and how to get the files by hand."""
     try:
         yield
     except (DownloadError, WeightsError) as error:
         kind = DownloadError if isinstance(error, DownloadError) else WeightsError
-        raise kind(f"{error} What was in {place} is as it was. {advice}") from error
+        raise kind(f"{error} What was in {folder} is as it was. {advice}") from error

@@ -11,9 +11,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ..errors import THA4Error, WeightsError
-from . import read_state_dict
-from .sets import THA4_TEACHER, Files, Publication, Shapes, convert_file, find_teacher_files
-from .transfer import Meter, sha256_of, silent
+from .folders import sha256_of
+from .publications import THA4_TEACHER, Publication
+from .state_dict import read_state_dict
+from .teacher_files import Files, Shapes, convert_file, find_teacher_files
 
 Say = Callable[[str], object]
 CARD = """---
@@ -74,7 +75,7 @@ def _fill(stage: Path, files: Files, shapes: Shapes | None, publication: Publica
         packed = stage / f"{network}.safetensors"
         expected = shapes[network] if shapes else {key: tuple(t.shape) for key, t in read_state_dict(path).items()}
         convert_file(path, packed, expected, str(path), notes)
-        sums[packed.name] = sha256_of(packed, Meter(silent))
+        sums[packed.name] = sha256_of(packed)
     rows = [f"| {name} | {(stage / name).stat().st_size} | `{digest}` |" for name, digest in sums.items()]
     card = CARD.format(link=publication.link, paper=publication.paper, table="\n".join(rows))
     (stage / "README.md").write_text(card, "utf-8")

@@ -15,7 +15,7 @@ from tests import recipe
 from tha4_core.errors import MissingWeightsError, WeightsError
 from tha4_core.picture.character import Character, open_picture, square_picture
 from tha4_core.teacher import Teacher, THA3Teacher, THA4Teacher, convert_files, outputs_sheet
-from tha4_core.weights.sets import PUBLICATIONS, Publication
+from tha4_core.weights import PUBLICATIONS, Publication
 
 PICTURE = recipe.REFERENCE / "reference" / "lambda_00" / "character.png"
 VARIANTS = ("standard", "separable")

@@ -5,7 +5,7 @@ import sys
 
 from server import PromptServer
 
-SMALL = {"poses": 8, "steps": 300, "face_pixels": 256, "crops": 4, "side": 16, "held_out": 1}
+SMALL = {"poses": 8, "steps": 100, "face_pixels": 256, "crops": 4, "side": 16, "held_out": 1}
 
 
 def make_small(prompt: dict) -> dict:

@@ -1,7 +1,8 @@
-"""Folders that several threads and processes write to: one lock, one place to prepare files, one small JSON note."""
+"""Folders that several threads and processes write to: one lock, one place to prepare files, small JSON files."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -17,8 +18,8 @@ STAGING = ".staging-"
 
 
 @contextmanager
-def locked(folder: Path, tick: Callable[[], None]) -> Iterator[None]:
-    """Hold the one lock of a folder, which is made where it is missing; `tick` is called while another holds it.
+def locked(folder: Path, while_waiting: Callable[[], None]) -> Iterator[None]:
+    """Hold the lock of a folder, which is made where it is missing.
 
     The operating system frees the lock of a process that dies. Raises DownloadError where nothing can be written, in
     the body too: a full disk can show itself at any step.
@@ -32,20 +33,22 @@ def locked(folder: Path, tick: Callable[[], None]) -> Iterator[None]:
             try:
                 lock.acquire(timeout=0.2)
             except Timeout:
-                tick()
+                while_waiting()
     except OSError as error:
         raise DownloadError(f"{folder}: this folder cannot be written to ({error.strerror}).") from error
     try:
         yield
     except OSError as error:
-        raise DownloadError(f"{folder}: cannot be written to ({error.strerror or error}). Nothing changed.") from error
+        raise DownloadError(
+            f"{folder}: cannot be written to ({error.strerror or error}). Free some space, try again."
+        ) from error
     finally:
         lock.release()
 
 
 @contextmanager
 def staging(folder: Path) -> Iterator[Path]:
-    """A folder inside a locked `folder` to prepare files in. It goes, and so do those that a crash left behind."""
+    """A folder inside a locked `folder` to prepare files in. It is removed, as are those that a crash left behind."""
     for left in folder.glob(f"{STAGING}*"):
         shutil.rmtree(left, ignore_errors=True)
     stage = Path(tempfile.mkdtemp(prefix=STAGING, dir=folder))
@@ -56,9 +59,37 @@ def staging(folder: Path) -> Iterator[Path]:
         shutil.rmtree(stage, ignore_errors=True)
 
 
+def check_room(folder: Path, need: int) -> None:
+    """Raise DownloadError unless `need` bytes are free on the disk of `folder`."""
+    free = shutil.disk_usage(folder).free
+    if free < need:
+        raise DownloadError(
+            f"{folder}: {megabytes(need)} are needed on this disk and {megabytes(free)} are free. Free some space or "
+            "choose a folder on another disk."
+        )
+
+
+def megabytes(count: int) -> str:
+    """A count of bytes for people."""
+    return f"{count / 1e6:.0f} MB" if count >= 1e7 else f"{count / 1e6:.3f} MB"
+
+
+def sha256_of(path: Path, poll: Callable[[], None] = lambda: None) -> str:
+    """The sha256 of a file in hexadecimal digits; `poll` is called after every block."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+            poll()
+    return digest.hexdigest()
+
+
 def size_of(path: Path) -> int:
     """The bytes of a file; 0 where there is none."""
-    return path.stat().st_size if path.is_file() else 0
+    try:
+        return path.stat().st_size
+    except (FileNotFoundError, NotADirectoryError):
+        return 0
 
 
 def read_json(path: Path) -> dict[str, Any]:

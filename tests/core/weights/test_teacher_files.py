@@ -15,10 +15,17 @@ import yaml
 from tests.made_up_teacher import HASTY, NETWORKS, NEW, OLD, ROOT, SHAPES, holds, pt, tensors, whole_set
 from tests.servers import Server, add_repository
 from tha4_core.errors import MissingWeightsError, WeightsError
-from tha4_core.weights import read_state_dict, write_safetensors
-from tha4_core.weights.downloads import fetch_teacher_from_hub
-from tha4_core.weights.pack import pack
-from tha4_core.weights.sets import THA4_TEACHER, convert_teacher_files, find_teacher_files, match_files
+from tha4_core.weights import (
+    THA4_TEACHER,
+    Repository,
+    convert_teacher_files,
+    download_teacher,
+    find_teacher_files,
+    read_state_dict,
+    write_safetensors,
+)
+from tha4_core.weights.pack import main, pack
+from tha4_core.weights.teacher_files import match_files
 
 PLACES = ('".."', '"."', '""', '"/"', '"../given"', "3", "null")
 
@@ -166,14 +173,15 @@ def test_pack_makes_what_a_hub_serves_and_load_teacher_takes(tmp_path: Path) -> 
     assert all(needed in card for needed in (THA4_TEACHER.link, THA4_TEACHER.paper, *sums.values()))
     with Server() as server:
         add_repository(server, "me/mirror", {path.name: path.read_bytes() for path in out.iterdir()})
-        files = fetch_teacher_from_hub(tmp_path / "t", SHAPES, "me/mirror", endpoint=server.url(), patience=HASTY)
+        mirror = Repository("me/mirror", endpoint=server.url())
+        files = download_teacher(tmp_path / "t", SHAPES, sources=[mirror], retry=HASTY)
     assert holds(files, NEW)
 
 
-def test_pack_names_what_is_wrong_and_makes_nothing(tmp_path: Path) -> None:
-    done = run_pack(put(tmp_path / "some", NEW, networks=NETWORKS[1:]), tmp_path / "out")
-    assert done.returncode == 1
-    assert "body_morpher not found" in done.stderr
+def test_pack_names_what_is_wrong_and_makes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    some = put(tmp_path / "some", NEW, networks=NETWORKS[1:])
+    assert main(["pack", str(some), str(tmp_path / "out")]) == 1
+    assert "body_morpher not found" in capsys.readouterr().err
     # The command checks against the real networks, whose keys these made-up ones do not have.
     done = run_pack(put(tmp_path / "given", NEW), tmp_path / "out")
     assert (done.returncode, "another network" in done.stderr) == (1, True)

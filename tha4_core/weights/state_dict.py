@@ -1,0 +1,128 @@
+"""Reading, checking and writing files of tensors (.safetensors, .pt)."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+
+import safetensors
+import torch
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from ..errors import WeightsError
+
+StateDict = dict[str, Tensor]
+
+_GIT_LFS_POINTER = b"version https://git-lfs.github.com/spec/v1"
+_WEB_PAGE = (b"<!doctype", b"<html", b"<head", b"<body", b"<?xml")
+
+
+def read_state_dict(path: Path) -> StateDict:
+    """The tensors of a .safetensors file, or of a .pt file that holds nothing but tensors, on the CPU.
+
+    Raises WeightsError for files that are missing, cut off, not of these formats, or that would run code.
+    """
+    if path.suffix.lower() == ".safetensors":
+        return read_safetensors(path)[0]
+    loaded = read_torch(path)
+    if not isinstance(loaded, Mapping) or not all(isinstance(value, Tensor) for value in loaded.values()):
+        raise WeightsError(f"{path}: a PyTorch file, but not a state dict (a mapping from names to tensors).")
+    return {str(key): value for key, value in loaded.items()}
+
+
+def read_safetensors(path: Path) -> tuple[StateDict, dict[str, str]]:
+    """Tensors and metadata of a .safetensors file. Raises WeightsError as `read_state_dict`."""
+    check_is_no_placeholder(path)
+    try:
+        with safetensors.safe_open(path, framework="pt") as file:
+            return {key: file.get_tensor(key) for key in file.keys()}, dict(file.metadata() or {})
+    except (safetensors.SafetensorError, OSError) as error:
+        raise WeightsError(f"{path}: not a whole .safetensors file ({error}). Download it again.") from error
+
+
+def read_torch(path: Path) -> object:
+    """What a .pt file holds: tensors, plain containers of them, numbers. Raises WeightsError as `read_state_dict`."""
+    check_is_no_placeholder(path)
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise WeightsError(
+            f"{path}: refused, because it is not a plain file of tensors: it is damaged or holds program code. "
+            "Download it again from where it was published."
+        ) from error
+    except (RuntimeError, EOFError, OSError, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise WeightsError(f"{path}: not a whole PyTorch file ({reason}). Download it again.") from error
+
+
+def check_is_no_placeholder(path: Path) -> None:
+    """Raise WeightsError where there is no such file, or a Git LFS pointer or a web page was saved in its place."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(256)
+    except FileNotFoundError as error:
+        raise WeightsError(f"{path}: there is no such file.") from error
+    except OSError as error:
+        raise WeightsError(f"{path}: cannot be read ({error.strerror}).") from error
+    if start.startswith(_GIT_LFS_POINTER):
+        raise WeightsError(
+            f"{path}: this is a Git LFS pointer, a short text that stands for the file, not the file itself. Run "
+            '"git lfs pull" in the folder that was cloned, or download the file from its page on the hub.'
+        )
+    if start.removeprefix(b"\xef\xbb\xbf").lstrip().lower().startswith(_WEB_PAGE):
+        raise WeightsError(
+            f"{path}: this is a web page that was saved under this name, not the file itself. Download the file again "
+            "with the download button of that page; a login may be needed first."
+        )
+
+
+def load_strictly(network: nn.Module, state_dict: StateDict, source: str) -> None:
+    """Load `state_dict` into `network`: the same keys, the same shapes, every number finite.
+
+    `source` is the file (and network) that messages name. Raises WeightsError and leaves the network as it was.
+    """
+    check_state_dict(state_dict, {key: tuple(value.shape) for key, value in network.state_dict().items()}, source)
+    network.load_state_dict(state_dict)
+
+
+def check_state_dict(state_dict: StateDict, shapes: Mapping[str, tuple[int, ...]], source: str) -> None:
+    """Raise WeightsError, naming the first key at fault, unless the state dict is exactly of these keys and shapes."""
+    missing = [key for key in shapes if key not in state_dict]
+    unexpected = [key for key in state_dict if key not in shapes]
+    if len(missing) == len(shapes):
+        raise WeightsError(
+            f"{source}: this is another network; it has none of the keys expected (such as {missing[0]})."
+        )
+    if missing:
+        raise WeightsError(f"{source}: {len(missing)} keys are missing, the first is {missing[0]}.")
+    if unexpected:
+        raise WeightsError(f"{source}: {len(unexpected)} keys do not belong here, the first is {unexpected[0]}.")
+    for key, shape in shapes.items():
+        tensor = state_dict[key]
+        if tuple(tensor.shape) != shape:
+            raise WeightsError(f"{source}: {key} has the shape {list(tensor.shape)} instead of {list(shape)}.")
+        if not bool(torch.isfinite(tensor).all()):
+            raise WeightsError(f"{source}: {key} holds numbers that are not finite (NaN or infinity).")
+
+
+def write_safetensors(path: Path, tensors: StateDict, metadata: Mapping[str, str]) -> None:
+    """Write a .safetensors file under a temporary name beside `path`, then rename it.
+
+    Whatever goes wrong, `path` holds either the old file or the new one.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
+    try:
+        content = save({key: value.contiguous() for key, value in tensors.items()}, dict(metadata))
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            # Without this a power loss can keep the new name and lose the bytes.
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -11,7 +11,7 @@ from comfy_api.latest import io
 from ..tha4_core.motion import smoothing
 from ..tha4_core.motion.tracking import conversion, mediapipe, recordings
 from ..tha4_core.motion.tracking.conversion import BLINK, BROW_DOWN, ConversionSettings
-from ..tha4_core.motion.tracking.face import calibrate
+from ..tha4_core.motion.tracking.face import Calibration, TrackedFace, calibrate
 from ..tha4_core.pose import Poses
 from . import types
 from .motion_files import DEMO_RECORDING, changed, file_input, file_path, read
@@ -138,9 +138,16 @@ class TrackedFace(io.ComfyNode):
             face = recordings.load(file_path(file))
         else:
             face = mediapipe.from_face_landmarks(face_landmarks, fps)
-        calibration = calibrate(face, neutral_start, neutral_end, shapes=neutral_end > neutral_start)
+        calibration = _calibration(face, neutral_start, neutral_end)
         poses = conversion.to_poses(face, fps, ConversionSettings(**settings), calibration)
         return read(_steadied(poses, smoothing), cls.hidden)
+
+
+def _calibration(face: TrackedFace, start: float, end: float) -> Calibration:
+    """What is neutral: the whole face within the seconds given, or else the head of the first of several frames."""
+    if end > start or len(face) > 1:
+        return calibrate(face, start, end, shapes=end > start)
+    return Calibration()
 
 
 def _steadied(poses: Poses, seconds: float) -> Poses:

@@ -9,9 +9,8 @@ from typing import Any
 from comfy_api.latest import io
 
 from ..tha4_core.motion import smoothing
-from ..tha4_core.motion.tracking import conversion, mediapipe, recordings
+from ..tha4_core.motion.tracking import conversion, face, mediapipe, recordings
 from ..tha4_core.motion.tracking.conversion import BLINK, BROW_DOWN, ConversionSettings
-from ..tha4_core.motion.tracking.face import calibrate
 from ..tha4_core.pose import Poses
 from . import types
 from .motion_files import DEMO_RECORDING, file_input, file_path, fingerprint, read
@@ -135,12 +134,19 @@ class TrackedFace(io.ComfyNode):
         **settings: Any,
     ) -> io.NodeOutput:
         if face_landmarks is None:
-            face = recordings.load(file_path(file))
+            recording = recordings.load(file_path(file))
         else:
-            face = mediapipe.from_face_landmarks(face_landmarks, fps)
-        calibration = calibrate(face, neutral_start, neutral_end, shapes=neutral_end > neutral_start)
-        poses = conversion.to_poses(face, fps, ConversionSettings(**settings), calibration)
+            recording = mediapipe.from_face_landmarks(face_landmarks, fps)
+        calibration = _calibration(recording, neutral_start, neutral_end)
+        poses = conversion.to_poses(recording, fps, ConversionSettings(**settings), calibration)
         return read(_steadied(poses, smoothing), cls.hidden)
+
+
+def _calibration(recording: face.TrackedFace, start: float, end: float) -> face.Calibration:
+    """What is neutral: the whole face within the seconds given, or else the head of the first of several frames."""
+    if end > start or len(recording) > 1:
+        return face.calibrate(recording, start, end, shapes=end > start)
+    return face.Calibration()
 
 
 def _steadied(poses: Poses, seconds: float) -> Poses:

@@ -93,3 +93,10 @@ def test_face_landmarks_take_the_place_of_the_file(call: Call) -> None:
     assert (len(poses), poses.fps) == (3, 10)
     assert poses.values[:, NAMES.index("eye_wink_left")].tolist() == pytest.approx([1, 1, 1])
     assert "No face in 1 frame" in poses.notes[0]
+
+
+def test_a_single_picture_keeps_its_head(call: Call) -> None:
+    turned = np.array([[0.996, 0, 0.087, 0], [0, 1, 0, 0], [-0.087, 0, 0.996, 0], [0, 0, 0, 1]], dtype=np.float32)
+    face = {"blendshapes": {"jawOpen": 0.0}, "transformation_matrix": turned}
+    given = tracked_settings(call) | {"face_landmarks": {"frames": [[face]]}}
+    assert call("THA4TrackedFace", **given)[0].values[0, NAMES.index("head_y")] == pytest.approx(-0.5, abs=0.01)

@@ -34,7 +34,7 @@ _MAGIC, _OLD, _NEW = b"Vocaloid Motion Data", b"Vocaloid Motion Data file", b"Vo
 _CURVE = [18, 7, 11, 15]
 
 _SAME_ROTATION = 1e-4
-_MAX_NAMES = 2000
+_MAX_NAMES = 1000
 """A model has some hundreds of bones and morphs. More names than this are no motion, and would take long to convert."""
 
 

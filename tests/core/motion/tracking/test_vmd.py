@@ -232,7 +232,7 @@ def test_broken_motions_give_clear_errors(tmp_path: Path, mutations: Callable[[b
         (motion([bone("頭", 0, (float("nan"), 0, 0, 1))], []), "bone 頭: a rotation"),
         (motion([], [morph("あ", 0, float("inf"))]), "morph あ: a weight"),
         (EXAMPLE[:400], "truncated"),
-        (motion([], [morph(f"m{i}", 0, 1.0) for i in range(2001)]), "more than 2,000 different names"),
+        (motion([], [morph(f"m{i}", 0, 1.0) for i in range(1001)]), "more than 1,000 different names"),
     ],
 )
 def test_bad_motions_are_named(content: bytes, says: str) -> None:

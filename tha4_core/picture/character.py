@@ -109,7 +109,10 @@ def encode_character(character: Character) -> StateDict:
 def decode_character(tensors: StateDict, name: str, path: Path) -> Character:
     """The character among the tensors of a .safetensors file; messages name `path`. Raises PictureError."""
     if PICTURE_KEY not in tensors:
-        raise PictureError(f"{path}: there is no character in this file (no {PICTURE_KEY}).")
+        raise PictureError(
+            f"{path}: there is no picture of a character in this file (no {PICTURE_KEY}). A student of this pack holds "
+            "the picture that it was made for: fetch or distill this one again."
+        )
     picture = square_picture(_from_png(tensors[PICTURE_KEY], path))
     if SOURCE_KEY not in tensors:
         return Character(picture, name)

@@ -19,7 +19,7 @@ from ...tha4_core.errors import PictureError
 from ...tha4_core.motion import reading
 from ...tha4_core.picture.character import PICTURE_SUFFIXES, open_picture
 from ...tha4_core.picture.diagnosis import diagnose
-from ...tha4_core.picture.fitting import Placement, automatic, centred_square
+from ...tha4_core.picture.fitting import Placement, auto_fit, centred_square
 from .. import host
 from .preview_queue import Job
 from .request import MAX_NAME, Refused, flag, number, text
@@ -45,7 +45,7 @@ class Source:
 
 def fitted(picture: Image.Image, fit: str) -> Placement:
     """Where a picture lies before scale and offsets, by one of FITS."""
-    return automatic(picture) if fit == "auto" else centred_square(*picture.size)
+    return auto_fit(picture).placement if fit == "auto" else centred_square(*picture.size)
 
 
 def keep(picture: Image.Image) -> str:

@@ -80,16 +80,34 @@ def head_in_box(head: Head) -> Placement:
     return Placement(scale, _HEAD_CENTRE[0] - head.x * scale, _HEAD_CENTRE[1] - head.y * scale)
 
 
-def automatic(picture: Image.Image) -> Placement:
+@dataclass(frozen=True)
+class Fit:
+    """What `auto_fit` suggests for a picture, and how sure it is.
+
+    `alternative` is the other plausible placement where `sure` is False and there is one: the picture as it is, or the
+    head moved into its box. `confidence` is 0..1.
+    """
+
+    placement: Placement
+    sure: bool
+    alternative: Placement | None
+    confidence: float
+
+
+def auto_fit(picture: Image.Image) -> Fit:
     """The centred square if that puts the head into its box (or no head is found), else the head moved into it."""
     square = centred_square(*picture.size)
     head = find_head(np.asarray(picture.getchannel("A")))
-    if head is None or _moved(head, square).is_in_box():
-        return square
+    if head is None:
+        return Fit(square, False, None, 0.0)
+    if _moved(head, square).is_in_box():
+        return Fit(square, head.neck_seen, None, 1.0)
+    moved = head_in_box(head)
+    if head.neck_seen:
+        return Fit(moved, True, None, 1.0)
     # A picture of the system's own size was drawn for it: a mere guess is no reason to move it.
-    if not head.neck_seen and picture.size == (SIZE, SIZE):
-        return square
-    return head_in_box(head)
+    own_size = picture.size == (SIZE, SIZE)
+    return Fit(square if own_size else moved, False, moved if own_size else square, 0.5)
 
 
 def place(picture: Image.Image, placement: Placement, side: int = SIZE) -> Image.Image:

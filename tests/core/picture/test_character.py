@@ -13,7 +13,7 @@ import tha4_core as tha4
 from tha4_core.demo import demo_character
 from tha4_core.errors import PictureError
 from tha4_core.picture.diagnosis import diagnose
-from tha4_core.picture.fitting import Placement, automatic, centred_square, draw_guides, find_head, place, placed_source
+from tha4_core.picture.fitting import Placement, auto_fit, centred_square, draw_guides, find_head, place, placed_source
 
 
 def figure(size: tuple[int, int] = (512, 512), scale: float = 1.0, x: float = 0, y: float = 0) -> Image.Image:
@@ -38,19 +38,19 @@ def codes(picture: Image.Image, placement: Placement | None = None) -> list[str]
 def test_a_good_picture_has_no_findings_and_is_left_as_it_is() -> None:
     picture = figure()
     assert codes(picture) == []
-    assert np.array_equal(np.asarray(place(picture, automatic(picture))), np.asarray(picture))
+    assert np.array_equal(np.asarray(place(picture, auto_fit(picture).placement)), np.asarray(picture))
 
 
 def test_the_demo_character_has_no_findings_and_is_left_as_it_is() -> None:
     picture = Image.fromarray(demo_character().picture.numpy())
     assert codes(picture) == []
-    assert np.array_equal(np.asarray(place(picture, automatic(picture))), np.asarray(picture))
+    assert np.array_equal(np.asarray(place(picture, auto_fit(picture).placement)), np.asarray(picture))
 
 
 def test_the_published_character_has_no_findings_and_is_left_as_it_is(lambda_00: Path) -> None:
     picture = Image.open(lambda_00 / "character.png").convert("RGBA")
     assert codes(picture) == []
-    assert np.array_equal(np.asarray(place(picture, automatic(picture))), np.asarray(picture))
+    assert np.array_equal(np.asarray(place(picture, auto_fit(picture).placement)), np.asarray(picture))
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_the_published_character_has_no_findings_and_is_left_as_it_is(lambda_00:
 def test_automatic_fit_puts_the_head_into_its_box(size: tuple[int, int], scale: float, x: float, y: float) -> None:
     picture = figure(size, scale, x, y)
     assert {"head_outside_box", "empty"} & set(codes(picture))
-    placement = automatic(picture)
+    placement = auto_fit(picture).placement
     assert "head_outside_box" not in codes(picture, placement)
     head = find_head(np.asarray(place(picture, placement).getchannel("A")))
     assert head is not None
@@ -210,7 +210,7 @@ def test_a_source_must_be_square_pixels() -> None:
 
 def test_a_fitted_picture_has_a_fitted_source() -> None:
     picture = figure((1500, 2000), 2.3, 100, 37)
-    placement = automatic(picture)
+    placement = auto_fit(picture).placement
     source = placed_source(picture, placement, 2048)
     assert source is not None
     assert source.width == source.height == int(512 / placement.scale)

@@ -10,9 +10,10 @@ from torch import Tensor
 
 from ..tha4_core.demo import demo_character
 from ..tha4_core.errors import PictureError
-from ..tha4_core.picture.character import LARGEST_SOURCE, PICTURE_SUFFIXES, Character, open_picture
+from ..tha4_core.picture.character import LARGEST_SOURCE, Character
 from ..tha4_core.picture.diagnosis import diagnose
 from ..tha4_core.picture.fitting import draw_guides, place, placed_source
+from ..tha4_core.picture.reading import PICTURE_SUFFIXES, open_picture
 from . import host, types
 from .hub import FROM_HUB, hub_file, hub_inputs
 from .page.pictures import FITS, FOLDER, fitted, keep

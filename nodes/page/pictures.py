@@ -17,9 +17,9 @@ from PIL import Image
 from ...tha4_core.demo import demo_character
 from ...tha4_core.errors import PictureError
 from ...tha4_core.motion import reading
-from ...tha4_core.picture.character import PICTURE_SUFFIXES, open_picture
 from ...tha4_core.picture.diagnosis import diagnose
 from ...tha4_core.picture.fitting import Placement, auto_fit, centred_square
+from ...tha4_core.picture.reading import PICTURE_SUFFIXES, open_picture
 from .. import host
 from .preview_queue import Job
 from .request import MAX_NAME, Refused, flag, number, text

@@ -12,8 +12,9 @@ import numpy as np
 import torch
 
 from ..errors import PictureError, WeightsError
-from ..picture.character import Character, decode_character, encode_character, open_picture
+from ..picture.character import Character, decode_character, encode_character
 from ..picture.published import DESCRIPTION, file_beside, published_files
+from ..picture.reading import read_picture
 from ..weights import StateDict, read_safetensors, read_state_dict, write_safetensors
 
 FORMAT = "tha4-student"
@@ -94,7 +95,8 @@ def _character(picture: Path) -> Character:
             f"{picture}: this student's picture is missing. A student only works with the picture that it was made "
             "for: fetch it from where the student was published, and save it under this name."
         )
-    return Character.from_picture(open_picture(picture), picture.parent.name)
+    opened, notes = read_picture(picture)
+    return Character.from_picture(opened, picture.parent.name, notes)
 
 
 def read_tensorflow_js(manifest: Path) -> StateDict:

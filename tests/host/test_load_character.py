@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from tests.core.picture.doll import figure
-from tests.core.picture.test_reading import display_p3
+from tests.core.picture.test_reading import profile
 from tests.host.comfyui import ComfyUI, Prompt
 from tests.host.test_graphs import NO_HUB, node, saved
 
@@ -29,7 +29,7 @@ def graph(file: str, **connected: Any) -> Prompt:
 @pytest.fixture
 def doll(base: Path) -> Path:
     path = base / "input" / "doll.png"
-    figure().save(path, icc_profile=display_p3())
+    figure().save(path, icc_profile=profile())
     return path
 
 

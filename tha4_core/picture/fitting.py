@@ -110,13 +110,8 @@ def auto_fit(picture: Image.Image) -> Fit:
     return Fit(square if own_size else moved, False, moved if own_size else square, 0.5)
 
 
-def place(
-    picture: Image.Image,
-    placement: Placement,
-    side: int = SIZE,
-    resample: Image.Resampling = Image.Resampling.LANCZOS,
-) -> Image.Image:
-    """An RGBA picture placed in a transparent frame of `side` x `side` pixels."""
+def place(picture: Image.Image, placement: Placement, side: int = SIZE) -> Image.Image:
+    """An RGBA picture placed in a transparent frame of `side` x `side` pixels (Lanczos)."""
     scale, x, y = placement.scale, placement.x, placement.y
     left, top = max(0.0, -x / scale), max(0.0, -y / scale)
     right, bottom = min(picture.width, (side - x) / scale), min(picture.height, (side - y) / scale)
@@ -124,7 +119,7 @@ def place(
     if right - left < 1 or bottom - top < 1:
         return frame
     size = (max(1, round((right - left) * scale)), max(1, round((bottom - top) * scale)))
-    resized = picture.resize(size, resample, box=(left, top, right, bottom))
+    resized = picture.resize(size, Image.Resampling.LANCZOS, box=(left, top, right, bottom))
     frame.paste(resized, (round(left * scale + x), round(top * scale + y)))
     return frame
 

@@ -22,8 +22,6 @@ PICTURE_SUFFIXES = (".png", ".webp", ".jpg", ".jpeg", ".gif", ".bmp", ".tif", ".
 MOST_PIXELS = 64_000_000
 """Pixels of the largest picture that is read: 256 MB in memory."""
 
-_SRGB_TOLERANCE = 2  # of 255: a profile that changes colours by no more is sRGB
-
 # What Pillow raises for damaged files; which one depends on the format and on where the damage is.
 _DAMAGED = (OSError, ValueError, SyntaxError, TypeError, KeyError, IndexError, EOFError, OverflowError, struct.error)
 
@@ -114,18 +112,8 @@ def _without_profile(picture: Image.Image, rgba: Image.Image, icc: bytes) -> Ima
         raise ImageCms.PyCMSError(f"a profile of {space} in a picture of {picture.mode}")
     source = picture if space == "CMYK" else rgba.convert({"RGB": "RGB", "GRAY": "L"}[space])
     transform = ImageCms.buildTransform(profile, ImageCms.createProfile("sRGB"), source.mode, "RGB")
-    if source.mode == "RGB" and _changes_nothing(transform):
-        return rgba
     converted = ImageCms.applyTransform(source, transform)
     if converted is None:
         raise ImageCms.PyCMSError("nothing was converted")
     converted.putalpha(rgba.getchannel("A"))
     return converted
-
-
-def _changes_nothing(transform: ImageCms.ImageCmsTransform) -> bool:
-    """Whether a transform leaves colours as they are: most profiles are sRGB, and rounding would spoil exact ones."""
-    levels = np.indices((9, 9, 9)).reshape(3, 1, -1).transpose(1, 2, 0) * 31
-    colours = levels.astype(np.uint8)
-    changed = np.asarray(ImageCms.applyTransform(Image.fromarray(colours), transform)).astype(int)
-    return bool(np.abs(changed - levels).max() <= _SRGB_TOLERANCE)

@@ -64,9 +64,9 @@ def off_figure(picture: Image.Image, placement: Placement, alpha: Grey, figure: 
 
     `alpha` is the placed picture's. Soft strands that hang together with the figure belong to it.
     """
+    # Resized as it is, alpha of 1 would vanish.
     mask = picture.getchannel("A").point(lambda value: 255 * (value > 0))
-    # Lanczos leaves traces beside every edge; a box leaves none, and lets no pixel vanish.
-    anything = place(Image.merge("RGBA", [mask] * 4), placement, resample=Image.Resampling.BOX).getchannel("A")
+    anything = place(Image.merge("RGBA", [mask] * 4), placement).getchannel("A")
     unit = max(1.0, placement.scale)
     strands = ndimage.binary_dilation(
         figure, _ALL_SIDES, iterations=round(_STRAND * unit), mask=figure | (alpha >= _FAINTEST)

@@ -97,29 +97,37 @@ def test_a_camera_held_on_its_side_is_turned_upright() -> None:
     assert read.size == (10, 20)
 
 
-def display_p3() -> bytes:
-    """An RGB profile of a wider gamut, made by hand: Display P3's primaries with the curve of gamma 2.2."""
-    columns = [(0.5151, 0.2412, -0.0011), (0.2920, 0.6922, 0.0419), (0.1571, 0.0666, 0.7841)]
-    fixed = [struct.pack(">4s4x3i", b"XYZ ", *(round(value * 65536) for value in column)) for column in columns]
-    white = struct.pack(">4s4x3i", b"XYZ ", 63190, 65536, 54061)
-    curve = struct.pack(">4s4xIH2x", b"curv", 1, round(2.2 * 256))
+WIDE = ((0.5151, 0.2412, -0.0011), (0.2920, 0.6922, 0.0419), (0.1571, 0.0666, 0.7841))
+"""The colours of Display P3's red, green and blue, as profiles give them (XYZ under D50)."""
+
+SRGB = ((0.4361, 0.2225, 0.0139), (0.3851, 0.7169, 0.0971), (0.1431, 0.0606, 0.7141))
+
+
+def profile(colours: tuple[tuple[float, ...], ...] = WIDE) -> bytes:
+    """An RGB colour profile (ICC version 2) of these colours with the curve of sRGB."""
+
+    def xyz(*values: float) -> bytes:
+        return struct.pack(">4s4x3i", b"XYZ ", *(round(value * 65536) for value in values))
+
+    levels = np.arange(1024) / 1023
+    linear = np.where(levels <= 0.04045, levels / 12.92, ((levels + 0.055) / 1.055) ** 2.4)
+    curve = struct.pack(">4s4xI", b"curv", 1024) + (linear * 65535).round().astype(">u2").tobytes()
     text = struct.pack(">4s4xI", b"desc", 5) + b"wide\0" + bytes(79)
-    tags = dict(zip((b"rXYZ", b"gXYZ", b"bXYZ"), fixed, strict=True))
-    tags |= {b"wtpt": white, b"rTRC": curve, b"gTRC": curve, b"bTRC": curve, b"desc": text, b"cprt": text}
-    at, table, data = 128 + 4 + 12 * len(tags), b"", b""
+    tags = dict(zip((b"rXYZ", b"gXYZ", b"bXYZ"), (xyz(*colour) for colour in colours), strict=True))
+    tags |= {b"wtpt": xyz(0.9642, 1, 0.8249), b"rTRC": curve, b"gTRC": curve, b"bTRC": curve}
+    tags |= {b"desc": text, b"cprt": text}
+    start, table, data = 128 + 4 + 12 * len(tags), b"", b""
     for name, content in tags.items():
-        content += bytes(-len(content) % 4)
-        table += name + struct.pack(">2I", at + len(data), len(content))
-        data += content
-    size = at + len(data)
-    header = struct.pack(">I4sI4s4s4s12x4s", size, b"test", 0x02400000, b"mntr", b"RGB ", b"XYZ ", b"acsp")
-    header += bytes(68 - len(header)) + struct.pack(">3i", 63190, 65536, 54061)
-    return header + bytes(128 - len(header)) + struct.pack(">I", len(tags)) + table + data
+        table += name + struct.pack(">2I", start + len(data), len(content))
+        data += content + bytes(-len(content) % 4)
+    header = struct.pack(">I4sI4s4s4s12x4s", start + len(data), b"test", 0x02400000, b"mntr", b"RGB ", b"XYZ ", b"acsp")
+    header = header.ljust(68, b"\0") + xyz(0.9642, 1, 0.8249)[8:]
+    return header.ljust(128, b"\0") + struct.pack(">I", len(tags)) + table + data
 
 
 def test_colours_of_a_profile_become_srgb() -> None:
     picture = Image.new("RGBA", (4, 4), (*SHIRT, 200))
-    wide = pixel(saved(picture, icc_profile=display_p3()))
+    wide = pixel(saved(picture, icc_profile=profile()))
     assert wide[0] > 245
     assert wide[1] < 8
     assert wide[3] == 200
@@ -133,20 +141,19 @@ def test_the_profile_of_a_users_picture_is_applied(picture_cases: Path) -> None:
 
 
 @pytest.mark.parametrize("mode", ["RGBA", "P", "L", "LA", "RGB"])
-def test_an_srgb_profile_changes_no_number(mode: str) -> None:
-    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-    picture = figure().convert(mode)
-    read, notes = read_picture(io.BytesIO(saved(picture, icc_profile=profile)), "some.png")
+@pytest.mark.parametrize("srgb", [profile(SRGB), ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()])
+def test_an_srgb_profile_changes_no_number(mode: str, srgb: bytes) -> None:
+    levels = np.random.default_rng(2).integers(0, 256, (64, 64, 4), np.uint8)
+    picture = Image.fromarray(levels).convert(mode)
+    read, notes = read_picture(io.BytesIO(saved(picture, icc_profile=srgb)), "some.png")
     assert notes == []
     assert read.tobytes() == picture.convert("RGBA").tobytes()
 
 
-@pytest.mark.parametrize(
-    "profile", [b"nothing", bytes(200), display_p3()[:150], display_p3().replace(b"RGB ", b"CMYK")]
-)
-def test_a_broken_profile_is_noted_and_the_picture_is_read(profile: bytes) -> None:
+@pytest.mark.parametrize("broken", [b"nothing", bytes(200), profile()[:150], profile().replace(b"RGB ", b"CMYK")])
+def test_a_broken_profile_is_noted_and_the_picture_is_read(broken: bytes) -> None:
     picture = Image.new("RGBA", (4, 4), (*SHIRT, 200))
-    read, notes = read_picture(io.BytesIO(saved(picture, icc_profile=profile)), "some.png")
+    read, notes = read_picture(io.BytesIO(saved(picture, icc_profile=broken)), "some.png")
     assert [note.code for note in notes] == ["bad_profile"]
     assert read.getpixel((0, 0)) == (*SHIRT, 200)
 
@@ -205,7 +212,7 @@ def spoiled(content: bytes, seed: int) -> bytes:
 @pytest.mark.parametrize("kind", ["PNG", "WEBP", "JPEG", "GIF", "BMP", "TIFF"])
 def test_whatever_is_in_a_file_it_is_read_or_refused(kind: str) -> None:
     picture = figure().resize((48, 48)).convert("RGB" if kind in ("JPEG", "BMP") else "RGBA")
-    how: dict[str, object] = {} if kind in ("GIF", "BMP") else {"icc_profile": display_p3()}
+    how: dict[str, object] = {} if kind in ("GIF", "BMP") else {"icc_profile": profile()}
     content = saved(picture, kind, **how)
     for seed in range(150):
         try:

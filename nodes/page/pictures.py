@@ -18,7 +18,7 @@ from PIL import Image
 from ...tha4_core.demo import demo_character
 from ...tha4_core.errors import PictureError
 from ...tha4_core.motion import reading
-from ...tha4_core.picture.diagnosis import Finding, by_importance, diagnose
+from ...tha4_core.picture.diagnosis import NO_FIGURE, Finding, by_importance, diagnose
 from ...tha4_core.picture.fitting import Fit, Placement, auto_fit, centred_square
 from ...tha4_core.picture.reading import PICTURE_SUFFIXES, read_picture
 from .. import host
@@ -178,6 +178,7 @@ def _look(source: Source, fit: str, by: tuple[float, float, float], tick: Callab
     findings = by_importance([*opened.notes, *diagnose(opened.picture, starts[fit].adjusted(*by))])
     # What was chosen by hand is not asked about again.
     asks = fit == FITS[0] and by == (1, 0, 0) and not opened.fit.sure and starts[FITS[1]] != starts[FITS[2]]
+    asks = asks and not any(one.code in NO_FIGURE for one in findings)
     answer = {
         "size": opened.picture.size,
         "changed": opened.changed,

@@ -222,13 +222,14 @@ def test_one_click_chooses_between_both_placements(comfy: ComfyPage, web_server:
         pytest.approx(figure_of(offered)[1], abs=3),
     )
     comfy.page.keyboard.press("Control+z")
-    expect(panel.find("[data-fit='centered square']")).to_be_visible(timeout=PATIENCE)
+    seen = "(id) => app.graph.getNodeById(id)?.widgets.find((w) => w.name === 'fit').value === 'auto'"
+    comfy.page.wait_for_function(seen, arg=panel.node)
 
 
 def test_nothing_good_is_said_of_a_picture_that_was_not_looked_at(comfy: ComfyPage, input_picture: str) -> None:
     panel = add(comfy)
     answers: list[Route] = []
-    comfy.page.route("**/tha4/fit", answers.append)
+    comfy.page.route("**/tha4/fit", lambda route: answers.append(route))
     comfy.set(panel.node, "file", f"input/{input_picture}")
     expect(panel.find("[data-code='looking']")).to_be_visible(timeout=PATIENCE)
     expect(panel.find(".tha4-good")).to_have_count(0)

@@ -12,11 +12,11 @@ from PIL import Image
 from .fitting import HEAD_BOX, Placement, find_head, place
 from .model_space import SIZE
 
+NO_FIGURE = ("no_alpha", "inverted_alpha", "opaque_background", "empty")
+"""The codes with which nothing can be said of the figure."""
+
 WARNINGS = (
-    "no_alpha",
-    "inverted_alpha",
-    "opaque_background",
-    "empty",
+    *NO_FIGURE,
     "several_figures",
     "two_heads",
     "head_outside_box",

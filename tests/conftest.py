@@ -23,6 +23,12 @@ def lambda_00() -> Path:
     return _needed(REFERENCE / "reference" / "lambda_00")
 
 
+@pytest.fixture(scope="session")
+def cases() -> Path:
+    """The folder of inputs as users bring them."""
+    return _needed(REFERENCE / "cases")
+
+
 def _needed(folder: Path) -> Path:
     if not folder.is_dir():
         pytest.skip(f"REFERENCE DATA IS MISSING: {folder} (set THA4_REFERENCE)")

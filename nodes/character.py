@@ -47,8 +47,8 @@ class LoadCharacter(io.ComfyNode):
                 io.Combo.Input(
                     "fit",
                     options=list(FITS),
-                    tooltip="auto: the centred square, and where that leaves the head outside its box, the head is "
-                    "found and moved into it. centered square: never move it. head in box: always move it.",
+                    tooltip="auto: the centred square where that has the face in the head's box; a head found "
+                    "elsewhere is moved into the box. centered square: never move it. head in box: always move it.",
                 ),
                 io.Float.Input(
                     "scale", default=1.0, min=0.1, max=10.0, step=0.01, tooltip="Makes the figure larger, after fit."

@@ -30,9 +30,9 @@ def web_haru(golden: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def picture_cases() -> Path:
-    """The folder of pictures as users bring them."""
-    return _needed(REFERENCE / "cases" / "pictures")
+def cases() -> Path:
+    """The folder of inputs as users bring them."""
+    return _needed(REFERENCE / "cases")
 
 
 def _needed(folder: Path) -> Path:

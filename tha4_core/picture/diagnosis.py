@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from .fitting import HEAD_BOX, Placement, find_head, place
+from .fitting import HEAD_BOX, SURE, LocatedHead, Placement, centred_square, locate_head, place
+from .head_finder import Head
 from .model_space import SIZE
 
 NO_FIGURE = ("no_alpha", "inverted_alpha", "opaque_background", "empty")
@@ -34,6 +35,7 @@ WARNINGS = (
 NOTES = ("animated", "batch", "bad_profile", "size")
 """The codes of what is only good to know."""
 
+_BOX = f"rows {HEAD_BOX[1]} to {HEAD_BOX[3] - 1}, columns {HEAD_BOX[0]} to {HEAD_BOX[2] - 1}"
 _BORDER_SHARE = 0.3  # of the upper border: more is a background
 _HAZE_SHARE = 0.02  # of the frame: less is specks
 _SPECKS = ((128, 1), (16, 4), (0, 60))  # alpha, and how many pixels off the figure that have it are specks
@@ -88,7 +90,7 @@ def diagnose(picture: Image.Image, placement: Placement) -> list[Finding]:
         face = visible[_FACE[0], _FACE[1]]
         return [_INVERTED if border.mean() > 0.9 and face.mean() < 0.1 else _OPAQUE_BACKGROUND, *size]
     figure = silhouette.figure_of(visible)
-    head = _head(np.where(visible, np.uint8(255), np.uint8(0)))
+    head = _head(picture, placement)
     found = [
         *size,
         *_figures(np.asarray(picture.getchannel("A")) >= from_alpha, visible),
@@ -211,14 +213,29 @@ def _translucent(opacity: float) -> list[Finding]:
     return [Finding("translucent", problem, "Make it opaque, unless the background shall shine through it.")]
 
 
-def _head(alpha: NDArray[np.uint8]) -> list[Finding]:
-    head = find_head(alpha)
-    if head is None or head.is_in_box():
-        return []
-    box = f"rows {HEAD_BOX[1]} to {HEAD_BOX[3] - 1}, columns {HEAD_BOX[0]} to {HEAD_BOX[2] - 1}"
-    where = f"about {head.size:.0f} pixels high around row {head.y:.0f}, column {head.x:.0f}"
+def _head(picture: Image.Image, placement: Placement) -> list[Finding]:
+    found = locate_head(picture, placement)
+    if found is None:
+        return [Finding("head_unclear", "No face was found.", f"Look at the preview: the head belongs in {_BOX}.")]
+    if found.confidence < SURE:
+        return [_unclear(centred_square(*picture.size), found)]
+    return [] if found.in_box else [_outside(found.head, placement)]
+
+
+def _unclear(square: Placement, found: LocatedHead) -> Finding:
+    remedy = (
+        f"Look at the preview: the head belongs in {_BOX}. Either the picture is right as it is ({_told(square)}), "
+        f"or its head must be moved into the box ({_told(found.moved)})."
+    )
+    return Finding("head_unclear", f"It is not certain where the head is (confidence {found.confidence:.0%}).", remedy)
+
+
+def _outside(head: Head, placement: Placement) -> Finding:
+    x, y = head.x * placement.scale + placement.x, head.y * placement.scale + placement.y
+    where = f"about {head.size * placement.scale:.0f} pixels high around row {y:.0f}, column {x:.0f}"
     remedy = 'Set fit to "auto", or adjust scale and offset until the head fills the box of the preview.'
-    if not head.neck_seen:
-        problem = f"The head could not be told from the silhouette (no neck is seen); it may be outside its box, {box}."
-        return [Finding("head_unclear", problem, "If the preview shows the head in the red box, all is well.")]
-    return [Finding("head_outside_box", f"The head seems to be {where}, not in its box, {box}.", remedy)]
+    return Finding("head_outside_box", f"The head is {where}, not in its box, {_BOX}.", remedy)
+
+
+def _told(placement: Placement) -> str:
+    return f"scale {placement.scale:.3g}, x {placement.x:.0f}, y {placement.y:.0f}"

@@ -201,9 +201,9 @@ def test_a_head_without_a_neck_is_told_as_unclear() -> None:
 HEAD = {"head_outside_box", "head_unclear"}
 
 
-def test_published_characters_have_no_warning_that_is_wrong(picture_cases: Path) -> None:
+def test_published_characters_have_no_warning_that_is_wrong(cases: Path) -> None:
     """Two hold a nearly invisible frame of lines on their background; that is true."""
-    found = {path.stem: set(codes(open_picture(path))) - HEAD for path in picture_cases.glob("published/*.png")}
+    found = {path.stem: set(codes(open_picture(path))) - HEAD for path in cases.glob("pictures/published/*.png")}
     assert len(found) == 10
     lined = {"crypko_02", "crypko_04"}
     assert {name for name, codes in found.items() if codes} == lined
@@ -213,12 +213,12 @@ def test_published_characters_have_no_warning_that_is_wrong(picture_cases: Path)
 @pytest.mark.parametrize(
     ("name", "code"), [("haze_alpha40", "faint_background"), ("hologram_alpha120", "translucent"), ("p3_profile", None)]
 )
-def test_pictures_as_users_bring_them(picture_cases: Path, name: str, code: str | None) -> None:
-    assert codes(open_picture(picture_cases / f"{name}.png")) == ([code] if code else [])
+def test_pictures_as_users_bring_them(cases: Path, name: str, code: str | None) -> None:
+    assert codes(open_picture(cases / "pictures" / f"{name}.png")) == ([code] if code else [])
 
 
-def test_damaged_published_characters_are_seen(picture_cases: Path) -> None:
-    picture = open_picture(picture_cases / "published" / "touhoku_kiritan.png")
+def test_damaged_published_characters_are_seen(cases: Path) -> None:
+    picture = open_picture(cases / "pictures" / "published" / "touhoku_kiritan.png")
     damages = [fault for fault in FAULTS if fault[1] in {"faint_background", "halo", "specks", "translucent"}]
     for damage, code in damages:
         assert code in codes(damage(picture.copy()))

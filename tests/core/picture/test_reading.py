@@ -134,8 +134,8 @@ def test_colours_of_a_profile_become_srgb() -> None:
     assert pixel(saved(picture)) == (*SHIRT, 200)
 
 
-def test_the_profile_of_a_users_picture_is_applied(picture_cases: Path) -> None:
-    picture, notes = read_picture(picture_cases / "p3_profile.png")
+def test_the_profile_of_a_users_picture_is_applied(cases: Path) -> None:
+    picture, notes = read_picture(cases / "pictures" / "p3_profile.png")
     assert notes == []
     assert (252, 0, 9, 255) in {colour for _, colour in picture.getcolors(2**18)}
 

@@ -23,6 +23,18 @@ def lambda_00() -> Path:
     return _needed(REFERENCE / "reference" / "lambda_00")
 
 
+@pytest.fixture(scope="session")
+def web_haru(golden: Path) -> Path:
+    """The folder of a published student in the web demo's format, whose frames are among the golden outputs."""
+    return _needed(REFERENCE / "reference" / "web_haru")
+
+
+@pytest.fixture(scope="session")
+def cases() -> Path:
+    """The folder of inputs as users bring them."""
+    return _needed(REFERENCE / "cases")
+
+
 def _needed(folder: Path) -> Path:
     if not folder.is_dir():
         pytest.skip(f"REFERENCE DATA IS MISSING: {folder} (set THA4_REFERENCE)")

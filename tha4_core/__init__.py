@@ -9,6 +9,7 @@ pictures = tha4.image.to_srgb(frames)  # [1, 512, 512, 4], straight-alpha sRGB
 
 from . import motion
 from .errors import PictureError, PoseError, THA4Error, WeightsError
+from .picture import fit
 from .picture import model_space as image
 from .picture.character import Character
 from .pose import PARAMETERS, Poses, make_pose
@@ -25,6 +26,7 @@ __all__ = [
     "THA4Error",
     "Teacher",
     "WeightsError",
+    "fit",
     "image",
     "make_pose",
     "motion",

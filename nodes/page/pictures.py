@@ -8,6 +8,7 @@ import secrets
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -17,19 +18,18 @@ from PIL import Image
 from ...tha4_core.demo import demo_character
 from ...tha4_core.errors import PictureError
 from ...tha4_core.motion import reading
-from ...tha4_core.picture.character import PICTURE_SUFFIXES, open_picture
-from ...tha4_core.picture.diagnosis import diagnose
-from ...tha4_core.picture.fitting import Placement, automatic, centred_square
+from ...tha4_core.picture.diagnosis import NO_FIGURE, Finding, by_importance, diagnose
+from ...tha4_core.picture.fitting import Fit, Placement, auto_fit, centred_square
+from ...tha4_core.picture.reading import PICTURE_SUFFIXES, read_picture
 from .. import host
 from .preview_queue import Job
 from .request import MAX_NAME, Refused, flag, number, text
 
 FOLDER = "characters"
-FITS = ("auto", "centered square")
+FITS = ("auto", "centered square", "head in box")
 KINDS = ("demo", "file", "input", "run")
-INPUT_SUFFIXES = (*PICTURE_SUFFIXES, ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff")
+_INPUT = "input/"
 _RAN = "tha4_source_"
-_MOST_PIXELS = 64_000_000
 _SHOWN = 1024  # the longer side of the picture that the page draws
 _KEPT = 2  # pictures
 
@@ -43,9 +43,44 @@ class Source:
     opaque: bool = False
 
 
+@dataclass(frozen=True)
+class Opened:
+    """A picture as Pillow's RGBA, notes on what of its file was not used, and when the file was changed."""
+
+    picture: Image.Image
+    notes: list[Finding]
+    changed: float = 0.0
+
+    @cached_property
+    def fit(self) -> Fit:
+        """What the automatic fit says."""
+        return auto_fit(self.picture)
+
+
+def picture_files() -> list[str]:
+    """The pictures in models/tha4/characters, then those of the input folder, as `input/NAME`."""
+    given = (name for name in host.input_files(PICTURE_SUFFIXES) if "/" not in name)
+    listed = (f"{_INPUT}{name}" for name in sorted(given, key=str.casefold))
+    return [*host.model_files(FOLDER, PICTURE_SUFFIXES), *listed]
+
+
+def picture_path(name: str) -> Path:
+    """The full path of a file that `picture_files` listed."""
+    if name.startswith(_INPUT):
+        return host.input_path(name.removeprefix(_INPUT))
+    return host.model_path(FOLDER, name)
+
+
 def fitted(picture: Image.Image, fit: str) -> Placement:
     """Where a picture lies before scale and offsets, by one of FITS."""
-    return automatic(picture) if fit == "auto" else centred_square(*picture.size)
+    return _placements(picture, auto_fit(picture))[fit]
+
+
+def _placements(picture: Image.Image, found: Fit) -> dict[str, Placement]:
+    """Where a picture lies by each of FITS. Without a head that could be moved it is the centred square by all."""
+    square = centred_square(*picture.size)
+    moved = next((one for one in (found.placement, found.alternative) if one not in (None, square)), square)
+    return dict(zip(FITS, (found.placement, square, moved), strict=True))
 
 
 def keep(picture: Image.Image) -> str:
@@ -58,7 +93,7 @@ def keep(picture: Image.Image) -> str:
 def picture_job(asked: Mapping[str, Any]) -> tuple[Job, str]:
     """What a request for a picture asks for. Raises Refused."""
     source = parse_source(asked)
-    return lambda tick: _webp(_open(source)), ""
+    return lambda tick: _webp(_open(source).picture), ""
 
 
 def fit_job(asked: Mapping[str, Any]) -> tuple[Job, str]:
@@ -87,8 +122,8 @@ def parse_source(asked: Mapping[str, Any]) -> Source:
 
 def _listed(kind: str) -> list[str]:
     if kind == "file":
-        return host.model_files(FOLDER, PICTURE_SUFFIXES)
-    return host.input_files(INPUT_SUFFIXES) if kind == "input" else host.temporary_files(_RAN)
+        return picture_files()
+    return host.input_files(PICTURE_SUFFIXES) if kind == "input" else host.temporary_files(_RAN)
 
 
 def _path(source: Source) -> Path:
@@ -96,38 +131,31 @@ def _path(source: Source) -> Path:
     if source.name not in _listed(source.kind):
         raise PictureError(f"There is no picture {reading.shorten(source.name)} here.")
     if source.kind == "file":
-        return host.model_path(FOLDER, source.name)
+        return picture_path(source.name)
     return host.input_path(source.name) if source.kind == "input" else host.temporary_path(source.name)
 
 
-_kept: OrderedDict[tuple[Source, str], Image.Image] = OrderedDict()
+_kept: OrderedDict[tuple[Source, str], Opened] = OrderedDict()
 
 
-def _open(source: Source) -> Image.Image:
-    """The picture as Pillow's RGBA; the last few stay in memory. For one thread alone."""
+def _open(source: Source) -> Opened:
+    """The picture of a source; the last few stay in memory. For one thread alone."""
     if source.kind == "demo":
-        return Image.fromarray(demo_character().picture.numpy())
+        return Opened(Image.fromarray(demo_character().picture.numpy()), [])
     path = _path(source)
     key = (source, host.fingerprint([path]))
-    picture = _kept.pop(key, None) or _read(path, source.opaque)
-    _kept[key] = picture
+    opened = _kept.pop(key, None) or _read(path, source.opaque)
+    _kept[key] = opened
     while len(_kept) > _KEPT:
         _kept.popitem(last=False)
-    return picture
+    return opened
 
 
-def _read(path: Path, opaque: bool) -> Image.Image:
-    try:
-        with Image.open(path) as header:
-            pixels = header.width * header.height
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise PictureError(f"{path.name} cannot be read as a picture.") from error
-    if pixels > _MOST_PIXELS:
-        raise PictureError(f"{path.name} has {pixels / 1e6:.0f} megapixels, too many to fit it here.")
-    picture = open_picture(path)
+def _read(path: Path, opaque: bool) -> Opened:
+    picture, notes = read_picture(path, path.name)
     if opaque:
         picture.putalpha(255)
-    return picture
+    return Opened(picture, notes, path.stat().st_mtime)
 
 
 def _webp(picture: Image.Image) -> bytes:
@@ -141,12 +169,21 @@ def _webp(picture: Image.Image) -> bytes:
 def _look(source: Source, fit: str, by: tuple[float, float, float], tick: Callable[[], None]) -> bytes:
     """Where the picture lies and what is wrong with it; or why it cannot be seen, which is no error of the request."""
     try:
-        picture = _open(source)
+        opened = _open(source)
     except (PictureError, OSError) as error:
         return json.dumps({"problem": str(error)}).encode()
     tick()
-    start = fitted(picture, fit)
+    starts = _placements(opened.picture, opened.fit)
     tick()
-    findings = diagnose(picture, start.adjusted(*by))
-    told = [{"code": finding.code, "text": str(finding)} for finding in findings]
-    return json.dumps({"size": picture.size, "start": asdict(start), "findings": told}).encode()
+    findings = by_importance([*opened.notes, *diagnose(opened.picture, starts[fit].adjusted(*by))])
+    # What was chosen by hand is not asked about again.
+    asks = fit == FITS[0] and by == (1, 0, 0) and not opened.fit.sure and starts[FITS[1]] != starts[FITS[2]]
+    asks = asks and not any(one.code in NO_FIGURE for one in findings)
+    answer = {
+        "size": opened.picture.size,
+        "changed": opened.changed,
+        "start": asdict(starts[fit]),
+        "choices": [{"fit": name, "start": asdict(starts[name])} for name in FITS[1:]] if asks else [],
+        "findings": [{"code": one.code, "text": str(one), "warning": one.is_warning} for one in findings],
+    }
+    return json.dumps(answer).encode()

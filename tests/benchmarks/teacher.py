@@ -25,7 +25,8 @@ from torch import Tensor
 from tests import recipe
 from tests.benchmarks._plain_teacher import make_plain, plain_render
 from tha4_core import pose
-from tha4_core.picture.character import Character, open_picture, square_picture
+from tha4_core.picture.character import Character, square_picture
+from tha4_core.picture.reading import open_picture
 from tha4_core.teacher import PRECISIONS, Teacher
 
 PICTURE = recipe.REFERENCE / "reference" / "lambda_00" / "character.png"

@@ -57,11 +57,12 @@ def test_picture_character_pose_student_preview(server: ComfyUI) -> None:
             **NO_HUB, image=["5", 0], mask=["5", 1],
         ),
         "7": node("PreviewAny", source=["6", 2]),
+        "8": node("PreviewImage", images=["6", 1]),
     }  # fmt: skip
     run = server.queue(prompt)
     assert run.error == ""
     assert Image.open(saved(server, run, "4")[0]).size == (512, 512)
-    guides = Image.open(saved(server, run, "6")[0]).convert("RGB")
+    guides = Image.open(saved(server, run, "8")[0]).convert("RGB")
     assert guides.getpixel((192, 128)) == (220, 30, 60)
     assert run.outputs("7")["text"] == [""]
 

@@ -10,7 +10,7 @@ import pytest
 
 from tests.host.comfyui import PACK, ComfyUI
 from tha4_core.motion.groups import GROUPS
-from tha4_core.picture.diagnosis import diagnose
+from tha4_core.picture.diagnosis import NOTES, WARNINGS
 
 LANGUAGES = ("ja", "ko", "zh")
 SCRIPTS = PACK / "web" / "js"
@@ -66,7 +66,7 @@ def widget_texts() -> set[str]:
     states = re.search(r"^const STATES = \{(.*?)\}", scripts, re.M | re.S)
     assert states
     found |= {*re.findall(r'"([^"]+)"', states[1]), *GROUPS, "face"}
-    return found | {f"finding.{code}" for code in re.findall(r"`(\w+)`", diagnose.__doc__ or "")}
+    return found | {f"finding.{code}" for code in (*WARNINGS, *NOTES)}
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

@@ -6,10 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor
 
+from tests.core.picture.doll import figure
 from tha4_core.picture.model_space import over_background, to_srgb
 from tha4_core.pose import NAMES
 from tha4_core.student import Student as CoreStudent
@@ -142,8 +145,8 @@ def test_load_character_reports_what_is_wrong(call: Call) -> None:
     assert "no transparency" in report
     with pytest.raises(ValueError, match="has no picture"):
         call("THA4LoadCharacter", **inputs)
-    with pytest.raises(ValueError, match="batch of 2"):
-        call("THA4LoadCharacter", image=torch.zeros(2, 512, 512, 3), **inputs)
+    report = call("THA4LoadCharacter", image=torch.zeros(2, 512, 512, 3), **inputs)[2]
+    assert "batch of 2 pictures. The first one is used." in report
     with pytest.raises(ValueError, match="mask but no image"):
         call("THA4LoadCharacter", mask=torch.zeros(1, 64, 64), **inputs)
 
@@ -153,6 +156,26 @@ def test_load_character_from_its_folder(call: Call, base: Path, lambda_00: Path)
     inputs = {"fit": "auto", "scale": 1.0, "offset_x": 0.0, "offset_y": 0.0, **NO_HUB}
     character, _, report = call("THA4LoadCharacter", file="mine.png", **inputs)
     assert (character.name, report) == ("mine", "")
+
+
+def test_load_character_from_the_input_folder(call: Call, base: Path) -> None:
+    moving = [Image.new("RGBA", (512, 512), colour) for colour in ("red", "blue")]
+    moving[0].save(base / "input" / "Moving.GIF", save_all=True, append_images=moving[1:])
+    inputs = {"fit": "centered square", "scale": 1.0, "offset_x": 0.0, "offset_y": 0.0, **NO_HUB}
+    character, _, report = call("THA4LoadCharacter", file="input/Moving.GIF", **inputs)
+    assert character.name == "Moving"
+    assert character.picture[0, 0].tolist() == [255, 0, 0, 255]
+    assert report.splitlines()[0].startswith("The picture has no transparency")
+    assert "several pictures" in report.splitlines()[-1]
+
+
+@pytest.mark.parametrize(("fit", "moved"), [("centered square", False), ("head in box", True), ("auto", True)])
+def test_a_fit_chosen_by_hand_is_kept_to(call: Call, fit: str, moved: bool) -> None:
+    picture = torch.from_numpy(np.array(figure((900, 900), 1.0, 300, 350))) / 255
+    inputs = {"file": "demo", "scale": 1.0, "offset_x": 0.0, "offset_y": 0.0, **NO_HUB}
+    image, mask = picture[None, ..., :3], 1 - picture[None, ..., 3]
+    character = call("THA4LoadCharacter", image=image, mask=mask, fit=fit, **inputs)[0]
+    assert bool(character.picture[128, 256, 3] > 0) == moved
 
 
 def test_pose_sequence_follows_its_script(call: Call, smile) -> None:

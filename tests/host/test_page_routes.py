@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import random
 import urllib.error
 import urllib.request
@@ -13,8 +14,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw
 
+from tests.core.picture.doll import figure
 from tests.host.comfyui import ComfyUI
 from tests.host.test_graphs import NOD, node, pose_vector, sequence
 from tha4_core.demo import demo_character
@@ -188,9 +190,10 @@ def look(server: ComfyUI, **changes: Any) -> dict[str, Any]:
 
 
 def test_the_demo_character_fits_until_it_is_moved(server: ComfyUI) -> None:
-    assert look(server) == {"size": [512, 512], "start": {"scale": 1.0, "x": 0.0, "y": 0.0}, "findings": []}
+    start = {"scale": 1.0, "x": 0.0, "y": 0.0}
+    assert look(server) == {"size": [512, 512], "changed": 0, "start": start, "choices": [], "findings": []}
     moved = look(server, offset_x=100)["findings"]
-    assert [finding["code"] for finding in moved] == ["head_unclear"]
+    assert [(finding["code"], finding["warning"]) for finding in moved] == [("head_unclear", True)]
     assert "columns 192 to 319" in moved[0]["text"]
 
 
@@ -203,8 +206,49 @@ def test_pictures_of_the_input_folder_are_fitted_with_and_without_their_mpost(se
     found = look(server, source=source)
     assert found["size"] == [1024, 1024]
     assert found["start"]["scale"] == 0.5
-    assert [finding["code"] for finding in found["findings"]] == ["size"]
-    assert "no_alpha" in [f["code"] for f in look(server, source={**source, "opaque": True})["findings"]]
+    assert [(finding["code"], finding["warning"]) for finding in found["findings"]] == [("size", False)]
+    assert look(server, source={**source, "opaque": True})["findings"][0]["code"] == "no_alpha"
+
+
+def test_a_picture_drawn_anew_under_its_name_is_another(server: ComfyUI, base: Path) -> None:
+    path, source = base / "input" / "again.png", {"kind": "file", "name": "input/again.png"}
+    figure().save(path)
+    first = look(server, source=source)
+    figure((800, 800)).save(path)
+    os.utime(path, (1, 1))
+    second = look(server, source=source)
+    assert (first["size"], second["size"]) == ([512, 512], [800, 800])
+    assert first["changed"] != second["changed"]
+
+
+def blob(base: Path) -> dict[str, str]:
+    """A picture whose head nobody can tell."""
+    picture = Image.new("RGBA", (900, 900))
+    ImageDraw.Draw(picture).ellipse((300, 500, 700, 899), fill=(200, 80, 80, 255))
+    picture.save(base / "input" / "blob.png")
+    return {"kind": "file", "name": "input/blob.png"}
+
+
+def test_where_the_fit_is_not_sure_both_placements_are_offered(server: ComfyUI, base: Path) -> None:
+    source = blob(base)
+    choices = {choice["fit"]: choice["start"] for choice in look(server, source=source)["choices"]}
+    assert set(choices) == {"centered square", "head in box"}
+    for fit, start in choices.items():
+        chosen = look(server, source=source, fit=fit)
+        assert (chosen["start"], chosen["choices"]) == (start, [])
+    assert look(server, source=source, offset_x=3)["choices"] == []
+
+
+def test_notes_of_the_file_come_after_the_warnings(server: ComfyUI, base: Path) -> None:
+    frames = [Image.new("RGB", (512, 512), colour) for colour in ("red", "blue")]
+    frames[0].save(base / "input" / "moving.gif", save_all=True, append_images=frames[1:])
+    found = look(server, source={"kind": "file", "name": "input/moving.gif"})["findings"]
+    assert [(finding["code"], finding["warning"]) for finding in found] == [("no_alpha", True), ("animated", False)]
+
+
+def test_a_file_that_is_no_picture_is_told(server: ComfyUI, base: Path) -> None:
+    (base / "input" / "page.png").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n")
+    assert "none of PNG" in look(server, source={"kind": "file", "name": "input/page.png"})["problem"]
 
 
 def test_a_picture_from_other_nodes_is_kept_by_the_run(server: ComfyUI) -> None:
@@ -252,7 +296,14 @@ def test_bad_requests_for_a_fit_are_refused(server: ComfyUI, changes: dict[str, 
 
 @pytest.mark.parametrize(
     ("kind", "name"),
-    [("file", "../../../etc/passwd"), ("input", "/etc/passwd"), ("run", "tha4_source_../x.png"), ("input", "..")],
+    [
+        ("file", "../../../etc/passwd"),
+        ("file", "input/../models/tha4/x.png"),
+        ("file", "input//etc/passwd"),
+        ("input", "/etc/passwd"),
+        ("run", "tha4_source_../x.png"),
+        ("input", ".."),
+    ],
 )
 def test_no_picture_outside_the_folders_is_given(server: ComfyUI, kind: str, name: str) -> None:
     source = {"kind": kind, "name": name}

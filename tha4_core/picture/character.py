@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image
 from torch import Tensor
 
 from ..errors import PictureError
 from ..weights import StateDict, read_safetensors
 from . import model_space as images
+from .diagnosis import Finding
 from .published import DESCRIPTION, published_files
+from .reading import read_picture
 
 PICTURE_KEY = "character.picture"
 """The tensor of a .safetensors file that holds the character's picture, as the bytes of a PNG."""
@@ -26,20 +29,19 @@ SOURCE_KEY = "character.source"
 LARGEST_SOURCE = 2048
 """Height and width at most of what is kept of a larger picture: the largest frame that a student renders."""
 
-PICTURE_SUFFIXES = (".png", ".webp")
-"""The picture formats that carry alpha and that people draw characters in."""
-
 
 @dataclass(frozen=True, eq=False)
 class Character:
     """A character's picture, uint8 `[512, 512, 4]`, straight-alpha sRGB. Raises PictureError for anything else.
 
     `source` is the same picture as large as it was, `[S, S, 4]`, for frames of more than 512 pixels; None: no larger.
+    `notes` say what of its file was not used.
     """
 
     picture: Tensor
     name: str = "character"
     source: Tensor | None = None
+    notes: tuple[Finding, ...] = ()
 
     def __post_init__(self) -> None:
         _check(self.picture, images.SIZE, f"{self.name}: a character's picture")
@@ -56,13 +58,15 @@ class Character:
         path = Path(path)
         if path.suffix.lower() == ".safetensors":
             return decode_character(read_safetensors(path)[0], path.stem, path)
-        return cls.from_picture(open_picture(picture_file(path)), path.stem)
+        picture, notes = read_picture(picture_file(path))
+        return cls.from_picture(picture, path.stem, notes)
 
     @classmethod
-    def from_picture(cls, picture: Image.Image, name: str) -> Character:
-        """A character from the centred square of an RGBA picture."""
+    def from_picture(cls, picture: Image.Image, name: str, notes: Iterable[Finding] = ()) -> Character:
+        """A character from the centred square of an RGBA picture, such as `read_picture` gives with its notes."""
         side = min(*picture.size, LARGEST_SOURCE)
-        return cls(square_picture(picture), name, square_picture(picture, side) if side > images.SIZE else None)
+        source = square_picture(picture, side) if side > images.SIZE else None
+        return cls(square_picture(picture), name, source, tuple(notes))
 
     @cached_property
     def image(self) -> Tensor:
@@ -109,7 +113,10 @@ def encode_character(character: Character) -> StateDict:
 def decode_character(tensors: StateDict, name: str, path: Path) -> Character:
     """The character among the tensors of a .safetensors file; messages name `path`. Raises PictureError."""
     if PICTURE_KEY not in tensors:
-        raise PictureError(f"{path}: there is no character in this file (no {PICTURE_KEY}).")
+        raise PictureError(
+            f"{path}: there is no picture of a character in this file (no {PICTURE_KEY}). A student of this pack holds "
+            "the picture that it was made for: fetch or distill this one again."
+        )
     picture = square_picture(_from_png(tensors[PICTURE_KEY], path))
     if SOURCE_KEY not in tensors:
         return Character(picture, name)
@@ -124,22 +131,7 @@ def _png(picture: Tensor) -> Tensor:
 
 
 def _from_png(png: Tensor, path: Path) -> Image.Image:
-    return _read_picture(io.BytesIO(png.numpy().tobytes()), f"the picture in {path}")
-
-
-def open_picture(path: Path) -> Image.Image:
-    """A picture file as Pillow's RGBA, turned upright as its camera noted. Raises PictureError."""
-    if not path.is_file():
-        raise PictureError(f"{path}: there is no such picture.")
-    return _read_picture(path, str(path))
-
-
-def _read_picture(file: Path | io.BytesIO, source: str) -> Image.Image:
-    try:
-        with Image.open(file) as picture:
-            return ImageOps.exif_transpose(picture).convert("RGBA")
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise PictureError(f"{source}: this picture cannot be read ({error}).") from error
+    return read_picture(io.BytesIO(png.numpy().tobytes()), f"the picture in {path}")[0]
 
 
 def square_picture(picture: Image.Image, size: int = images.SIZE) -> Tensor:

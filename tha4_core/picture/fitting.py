@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
+from .head_finder import Head, find_heads
 from .model_space import SIZE
 
 HEAD_BOX = (192, 64, 320, 192)
@@ -20,15 +21,14 @@ _HEAD_CENTRE = ((HEAD_BOX[0] + HEAD_BOX[2]) / 2, (HEAD_BOX[1] + HEAD_BOX[3]) / 2
 _CENTRE_TOLERANCE = 20.0
 _SIZE_TOLERANCE = 1.3
 
-_ANALYSED_SIZE = 256  # pixels; a silhouette needs no more
-_VISIBLE = 128  # alpha of a pixel that belongs to the figure
+SURE = 0.5
+"""The confidence from which on the user need not look."""
 
-# Proportions of silhouettes, tried out on characters drawn to the specification.
-_TUFT = 0.2  # of the widest row: rows above that are narrower are a tuft of hair or a ribbon
-_NECK = 0.8  # a neck is narrower than this part of the head above it
-_SHOULDER = 1.15  # and the shoulders below are wider than the neck by this
-_HEAD_HEIGHTS = (0.6, 1.3)  # a head above a neck, over what its width suggests: at least, at most
-_HEAD_ASPECT = 0.9  # height over width of a head with its hair, where no neck is seen
+# Logits, set on made-up characters.
+_PREFERENCE = 2.0  # how much likelier a head elsewhere must be than one in the box
+_LEAST_LOGIT = 0.5  # a face, certainly
+_LEAST_MARGIN = 0.5  # how much likelier than any other head
+_NO_FACE = -2.0  # below it there is no reason to move the picture
 
 
 @dataclass(frozen=True)
@@ -52,19 +52,31 @@ class Placement:
 
 
 @dataclass(frozen=True)
-class Head:
-    """A head as its silhouette suggests it: centre and size in pixels; `neck_seen` tells a measurement from a guess."""
+class Fit:
+    """What `auto_fit` suggests for a picture, and how sure it is.
 
-    x: float
-    y: float
-    size: float
-    neck_seen: bool
+    `alternative` is the other plausible placement where `sure` is False and there is one: the picture as it is, or the
+    head moved into its box. `confidence` is 0..1, and at least `SURE` where `sure`.
+    """
 
-    def is_in_box(self) -> bool:
-        """Whether a head in frame pixels lies in the head box, roughly."""
-        distance = max(abs(self.x - _HEAD_CENTRE[0]), abs(self.y - _HEAD_CENTRE[1]))
-        ratio = self.size / _HEAD_SIZE
-        return distance <= _CENTRE_TOLERANCE and 1 / _SIZE_TOLERANCE <= ratio <= _SIZE_TOLERANCE
+    placement: Placement
+    sure: bool
+    alternative: Placement | None
+    confidence: float
+
+
+@dataclass(frozen=True)
+class LocatedHead:
+    """A head, in picture pixels, and whether it lies in its box where the picture is placed as it was said.
+
+    `moved` is the placement that brings it into the box; where it lies there already and another place is about as
+    likely, that brings the other there. `confidence` as in `Fit`.
+    """
+
+    head: Head
+    in_box: bool
+    moved: Placement
+    confidence: float
 
 
 def centred_square(width: int, height: int) -> Placement:
@@ -80,16 +92,46 @@ def head_in_box(head: Head) -> Placement:
     return Placement(scale, _HEAD_CENTRE[0] - head.x * scale, _HEAD_CENTRE[1] - head.y * scale)
 
 
-def automatic(picture: Image.Image) -> Placement:
-    """The centred square if that puts the head into its box (or no head is found), else the head moved into it."""
+def is_in_box(head: Head, placement: Placement) -> bool:
+    """Whether a head, in picture pixels, lies in the head box, roughly, where the picture is placed so."""
+    x, y = head.x * placement.scale + placement.x, head.y * placement.scale + placement.y
+    ratio = head.size * placement.scale / _HEAD_SIZE
+    distance = max(abs(x - _HEAD_CENTRE[0]), abs(y - _HEAD_CENTRE[1]))
+    return distance <= _CENTRE_TOLERANCE and 1 / _SIZE_TOLERANCE <= ratio <= _SIZE_TOLERANCE
+
+
+def locate_head(picture: Image.Image, placement: Placement) -> LocatedHead | None:
+    """The character's head in an RGBA picture that is placed so; None where nothing like a head is seen.
+
+    One that lies in the box is preferred to a somewhat likelier one elsewhere: most pictures are placed right.
+    """
+    heads = find_heads(picture)
+    if not heads:
+        return None
+    plausible = [head for head in heads if head.logit >= heads[0].logit - _PREFERENCE]
+    head = next((head for head in plausible if is_in_box(head, placement)), heads[0])
+    rival = next((other for other in heads if not head.is_near(other, 0.35, 0.35)), None)
+    margin = math.inf if rival is None else head.logit - rival.logit
+    evidence = min(head.logit - _LEAST_LOGIT, margin - _LEAST_MARGIN)
+    in_box = is_in_box(head, placement)
+    moved = head_in_box(rival if in_box and rival and margin < _LEAST_MARGIN else head)
+    return LocatedHead(head, in_box, moved, 1 / (1 + math.exp(-2 * evidence)))
+
+
+def auto_fit(picture: Image.Image) -> Fit:
+    """Where an RGBA picture of any size should lie in the frame.
+
+    As it is (its centred square) where a face is found in the head box or nowhere; else with the likeliest head moved
+    into the box.
+    """
     square = centred_square(*picture.size)
-    head = find_head(np.asarray(picture.getchannel("A")))
-    if head is None or _moved(head, square).is_in_box():
-        return square
-    # A picture of the system's own size was drawn for it: a mere guess is no reason to move it.
-    if not head.neck_seen and picture.size == (SIZE, SIZE):
-        return square
-    return head_in_box(head)
+    found = locate_head(picture, square)
+    if found is None:
+        return Fit(square, False, None, 0.0)
+    stays = found.in_box or found.head.logit < _NO_FACE
+    suggested, other = (square, found.moved) if stays else (found.moved, square)
+    sure = found.confidence >= SURE
+    return Fit(suggested, sure, None if sure else other, found.confidence)
 
 
 def place(picture: Image.Image, placement: Placement, side: int = SIZE) -> Image.Image:
@@ -112,18 +154,6 @@ def placed_source(picture: Image.Image, placement: Placement, largest: int) -> I
     return place(picture, placement.times(side / SIZE), side) if side > SIZE else None
 
 
-def find_head(alpha: NDArray[np.uint8]) -> Head | None:
-    """The head of the figure whose alpha is `[H, W]`, from its silhouette: top, neck, width. None without a figure."""
-    rows, columns = (np.flatnonzero((alpha >= _VISIBLE).any(axis=axis)) for axis in (1, 0))
-    if rows.size == 0:
-        return None
-    height, width = rows[-1] + 1 - rows[0], columns[-1] + 1 - columns[0]
-    step = max(1, round(max(height, width) / _ANALYSED_SIZE))
-    figure = alpha[rows[0] : rows[-1] + 1 : step, columns[0] : columns[-1] + 1 : step] >= _VISIBLE
-    head = _head_of(_largest_figure(figure))
-    return Head(float(columns[0] + head.x * step), float(rows[0] + head.y * step), head.size * step, head.neck_seen)
-
-
 def draw_guides(picture: Image.Image) -> Image.Image:
     """An RGBA 512 x 512 picture over a checkerboard, with the head box drawn on it, as RGB."""
     squares = np.indices((SIZE, SIZE)) // 16
@@ -134,50 +164,3 @@ def draw_guides(picture: Image.Image) -> Image.Image:
     draw.rectangle(HEAD_BOX, outline=(220, 30, 60), width=2)
     draw.line((_HEAD_CENTRE[0], HEAD_BOX[1] - 12, _HEAD_CENTRE[0], HEAD_BOX[3] + 12), fill=(220, 30, 60))
     return sheet.convert("RGB")
-
-
-def _moved(head: Head, placement: Placement) -> Head:
-    scale = placement.scale
-    return Head(head.x * scale + placement.x, head.y * scale + placement.y, head.size * scale, head.neck_seen)
-
-
-def _head_of(mask: NDArray[np.bool_]) -> Head:
-    widths = mask.sum(axis=1)
-    top = int(np.argmax(widths >= _TUFT * widths.max()))
-    guess = _guess_chin(widths, top)
-    neck = _find_neck(widths, top, guess - top)
-    bottom = guess if neck is None else neck
-    columns = np.flatnonzero(mask[top:bottom].any(axis=0))
-    return Head((columns[0] + columns[-1] + 1) / 2, (top + bottom) / 2, float(bottom - top), neck is not None)
-
-
-def _largest_figure(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """The largest connected part of a mask."""
-    from scipy import ndimage
-
-    labels, _ = ndimage.label(mask)
-    largest: NDArray[np.bool_] = labels == 1 + np.argmax(np.bincount(labels.ravel())[1:])
-    return largest
-
-
-def _find_neck(widths: NDArray[np.int64], top: int, guess: int) -> int | None:
-    """The row at which a head, about `guess` rows high, narrows to a neck with shoulders below it, or None."""
-    figure = widths[top:]
-    widest = np.maximum.accumulate(figure)
-    widest_below = np.maximum.accumulate(figure[::-1])[::-1]
-    narrow = (figure < _NECK * widest) & (widest_below > _SHOULDER * figure) & (figure > 0)
-    # What narrows sooner is a bun or a hat, what narrows later a waist or the ends of long hair.
-    height = np.arange(figure.size)
-    narrow &= (height > _HEAD_HEIGHTS[0] * guess) & (height < _HEAD_HEIGHTS[1] * guess)
-    if not narrow.any():
-        return None
-    start = int(np.argmax(narrow))
-    length = int(np.argmin(np.append(narrow[start:], False)))
-    return top + start + int(np.argmin(figure[start : start + length]))
-
-
-def _guess_chin(widths: NDArray[np.int64], top: int) -> int:
-    """Where a head without a visible neck would end, from the width that the silhouette has near its top."""
-    figure = widths[top:]
-    high_enough = np.arange(1, figure.size + 1) >= _HEAD_ASPECT * np.maximum.accumulate(figure)
-    return top + (int(np.argmax(high_enough)) if high_enough.any() else figure.size - 1) + 1

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import json
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from ..errors import WeightsError
-from ..picture.character import Character, decode_character, encode_character, open_picture
-from ..picture.published import DESCRIPTION, published_files
-from ..weights import StateDict, read_safetensors, read_state_dict, write_safetensors
-from .tensorflow_js import read_tensorflow_js
+import numpy as np
+import torch
+from einops import rearrange
+
+from ..errors import PictureError, WeightsError
+from ..picture.character import Character, decode_character, encode_character
+from ..picture.published import DESCRIPTION, file_beside, published_files
+from ..picture.reading import read_picture
+from ..weights import StateDict, check_is_no_placeholder, read_safetensors, read_state_dict, write_safetensors
 
 FORMAT = "tha4-student"
 FORMAT_VERSION = 1
@@ -36,7 +43,7 @@ def read(path: Path) -> StudentFiles:
     if (path / DESCRIPTION).is_file():
         return _read_published(path / DESCRIPTION)
     if (path / "face_morpher.json").is_file():
-        return _read_tensorflow_js(path)
+        return _read_web_demo(path)
     raise WeightsError(
         f"{path}: not a student. A student is a .safetensors file of this pack, a folder with {DESCRIPTION}, "
         "or a folder with face_morpher.json and body_morpher.json of the web demo."
@@ -73,12 +80,74 @@ def _under(tensors: StateDict, prefix: str) -> StateDict:
 
 def _read_published(description: Path) -> StudentFiles:
     files = published_files(description)
-    character = Character.from_picture(open_picture(files["character_image_file_name"]), description.parent.name)
-    networks = {name: read_state_dict(files[f"{name}_file_name"]) for name in NETWORKS}
-    return StudentFiles(character, networks)
+    character = _character(files["character_image_file_name"])
+    return StudentFiles(character, {name: read_state_dict(files[f"{name}_file_name"]) for name in NETWORKS})
 
 
-def _read_tensorflow_js(folder: Path) -> StudentFiles:
-    character = Character.from_picture(open_picture(folder / "character.png"), folder.name)
+def _read_web_demo(folder: Path) -> StudentFiles:
     networks = {name: read_tensorflow_js(folder / f"{name}.json") for name in NETWORKS}
-    return StudentFiles(character, networks)
+    return StudentFiles(_character(folder / "character.png"), networks)
+
+
+def _character(picture: Path) -> Character:
+    """The character of a student's folder, named as the folder is."""
+    if not picture.is_file():
+        raise PictureError(
+            f"{picture}: this student's picture is missing. A student only works with the picture that it was made "
+            "for: fetch it from where the student was published, and save it under this name."
+        )
+    opened, notes = read_picture(picture)
+    return Character.from_picture(opened, picture.parent.name, notes)
+
+
+def read_tensorflow_js(manifest: Path) -> StateDict:
+    """The weights of a TensorFlow.js model (spec section 5), under the names and in the layout of torch.
+
+    `LAYER/kernel` `[1, 1, in, out]` becomes `LAYER.weight` `[out, in, 1, 1]`; `LAYER/bias` becomes `LAYER.bias`. Each
+    group of weights lies in its own files, one weight after another. Raises WeightsError, naming the manifest.
+    """
+    check_is_no_placeholder(manifest)
+    try:
+        content = json.loads(manifest.read_text(encoding="utf-8"))
+        state_dict: StateDict = {}
+        for group in content["weightsManifest"] if isinstance(content, dict) else content:
+            data = b"".join(_read_bytes(file_beside(manifest, path)) for path in group["paths"])
+            state_dict |= _unpack(group["weights"], data, manifest)
+    except WeightsError:
+        raise
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise WeightsError(
+            f"{manifest}: its weights cannot be read ({type(error).__name__}: {error}). Fetch this file and the .bin "
+            "files beside it again."
+        ) from error
+    return state_dict
+
+
+def _read_bytes(path: Path) -> bytes:
+    check_is_no_placeholder(path)
+    return path.read_bytes()
+
+
+def _unpack(entries: list[dict[str, Any]], data: bytes, manifest: Path) -> StateDict:
+    """The weights of one group, whose bytes are `data`."""
+    state_dict: StateDict = {}
+    offset = 0
+    for entry in entries:
+        name, shape = entry["name"], tuple(entry["shape"])
+        if entry["dtype"] != "float32" or "quantization" in entry:
+            raise WeightsError(f"{manifest}: {name} is not stored as plain float32, which is all that is read here.")
+        count = math.prod(shape)
+        if not 0 <= 4 * count <= len(data) - offset:
+            raise WeightsError(f"{manifest}: its .bin files are cut off; they end within {name}. Fetch them again.")
+        values = torch.from_numpy(np.frombuffer(data, "<f4", count, offset).reshape(shape).copy())
+        layer, _, kind = name.rpartition("/")
+        if kind == "kernel" and len(shape) == 4:
+            state_dict[f"{layer}.weight"] = rearrange(
+                values, "height width inputs outputs -> outputs inputs height width"
+            ).contiguous()
+        else:
+            state_dict[f"{layer}.{kind}"] = values
+        offset += 4 * count
+    if offset != len(data):
+        raise WeightsError(f"{manifest}: its .bin files hold {len(data)} bytes where the manifest lists {offset}.")
+    return state_dict

@@ -9,8 +9,6 @@ app.registerExtension({
     if (node.comfyClass !== "THA4LoadCharacter" || !node.addDOMWidget) return;
     const editor = new FitEditor(node);
     addPanel(node, "tha4_fit", editor, [320, 380], [360, 440]);
-    // The editor shows what the node's own preview would.
-    node.hideOutputImages = true;
     chain(node, "onExecuted", (output) => editor.ran(output));
   },
 });

@@ -269,41 +269,83 @@ def test_description_file_opens_like_its_folder(lambda_00: Path, student: tha4.S
         assert torch.equal(value, student.state_dict()[key])
 
 
-def to_tensorflow_js(published: Path, layout: Callable[[list[dict[str, object]]], object]) -> None:
-    """Write the networks of a published folder as TensorFlow.js holds them, and take the .pt files away."""
+def tensorflow_js(name: str, value: Tensor) -> tuple[str, Tensor]:
+    """A weight as TensorFlow.js names it and lays it out."""
+    layer, _, kind = name.rpartition(".")
+    return (f"{layer}/kernel", value.permute(2, 3, 1, 0)) if kind == "weight" else (f"{layer}/bias", value)
+
+
+def to_web_demo(published: Path, layout: Callable[[list[dict[str, object]]], object], split: int = 18) -> None:
+    """Write the networks of a published folder as the web demo holds them, `split` weights in the first of two groups.
+
+    The .pt files go.
+    """
     for network in NETWORKS:
-        state_dict = read_state_dict(published / f"{network}.pt")
-        kernels = {k: v.permute(2, 3, 1, 0) if v.ndim == 4 else v for k, v in state_dict.items()}
-        data = b"".join(np.ascontiguousarray(v.numpy(), "<f4").tobytes() for v in kernels.values())
-        (published / f"{network}.weights.bin").write_bytes(data)
-        weights = [{"name": k, "shape": list(v.shape), "dtype": "float32"} for k, v in kernels.items()]
-        groups: list[dict[str, object]] = [{"paths": [f"{network}.weights.bin"], "weights": weights}]
+        weights = [tensorflow_js(*item) for item in read_state_dict(published / f"{network}.pt").items()]
+        groups = [group(published, network, 1, weights[:split])]
+        groups += [group(published, network, 2, weights[split:])] if weights[split:] else []
         (published / f"{network}.json").write_text(json.dumps(layout(groups)))
         (published / f"{network}.pt").unlink()
     (published / "character_model.yaml").unlink()
 
 
+def group(folder: Path, network: str, number: int, weights: list[tuple[str, Tensor]]) -> dict[str, object]:
+    """Write one group of weights into two files, cut where no weight ends, and describe it."""
+    data = b"".join(np.ascontiguousarray(value.numpy(), "<f4").tobytes() for _, value in weights)
+    names = [f"./{network}.group{number}-shard{shard}of2.bin" for shard in (1, 2)]
+    for name, content in zip(names, (data[:1001], data[1001:]), strict=True):
+        (folder / name).write_bytes(content)
+    listed = [{"name": name, "shape": list(value.shape), "dtype": "float32"} for name, value in weights]
+    return {"paths": names, "weights": listed}
+
+
 @pytest.mark.parametrize("layout", [lambda groups: {"weightsManifest": groups}, lambda groups: groups])
-def test_tensorflow_js_students_are_the_same_student(published: Path, student: tha4.Student, layout) -> None:
-    to_tensorflow_js(published, layout)
+def test_web_demo_students_are_the_same_student(published: Path, student: tha4.Student, layout) -> None:
+    to_web_demo(published, layout, split=7)
     converted = tha4.Student.load(published)
     for key, value in converted.state_dict().items():
         assert torch.equal(value, student.state_dict()[key])
 
 
-def test_tensorflow_js_files_that_are_wrong(published: Path) -> None:
-    to_tensorflow_js(published, lambda groups: {"weightsManifest": groups})
-    binary, manifest = published / "body_morpher.weights.bin", published / "body_morpher.json"
+def test_a_real_web_demo_student_renders_the_published_frames(web_haru: Path, golden: Path) -> None:
+    student = tha4.Student.load(web_haru)
+    expected = read_safetensors(golden / "student_web_haru.safetensors")[0]
+    for pose in range(3):
+        blended = expected[f"pose{pose}/blended"]
+        frame = student.render(expected["poses"][pose : pose + 1])[0, :, ::4, ::4]
+        assert_close(frame, blended, 2e-3)
+        assert (frame - blended).norm() / blended.norm() <= 1e-4
+
+
+def test_web_demo_files_that_are_wrong(published: Path) -> None:
+    to_web_demo(published, lambda groups: {"weightsManifest": groups})
+    binary, manifest = published / "body_morpher.group1-shard2of2.bin", published / "body_morpher.json"
     whole, listed = binary.read_bytes(), manifest.read_text()
     for content, says in ((whole[:-8], "cut off"), (whole + b"\0" * 4, "bytes where")):
         binary.write_bytes(content)
         with pytest.raises(WeightsError, match=rf"body_morpher\.json.*{says}"):
             tha4.Student.load(published)
     binary.write_bytes(whole)
-    for before, after in (('"float32"', '"uint8"'), ("body_morpher.weights", "../../x"), ("[", "{"), ('"name"', '"n"')):
+    changes = [
+        ('"float32"', '"uint8"'),
+        ("./body_morpher", "../../x"),
+        ("[", "{"),
+        ('"name"', '"n"'),
+        ("/kernel", "/k"),
+    ]
+    for before, after in [*changes, ("[360]", "[-360]"), ("[360]", '["a"]')]:
         manifest.write_text(listed.replace(before, after))
-        with pytest.raises(WeightsError, match=r"body_morpher\.json"):
+        with pytest.raises(WeightsError, match=r"body_morpher"):
             tha4.Student.load(published)
+
+
+@pytest.mark.parametrize("web_demo", [False, True])
+def test_a_folder_without_its_picture_says_what_to_do(published: Path, web_demo: bool) -> None:
+    if web_demo:
+        to_web_demo(published, lambda groups: groups)
+    (published / "character.png").unlink()
+    with pytest.raises(PictureError, match=r"character\.png: this student's picture is missing.*save it under this"):
+        tha4.Student.load(published)
 
 
 class RunsCode:
@@ -429,7 +471,7 @@ def test_other_safetensors_are_told_apart(ours: Path, metadata: dict[str, str], 
 def test_a_student_without_its_picture_is_named(ours: Path) -> None:
     tensors, metadata = read_safetensors(ours)
     write_safetensors(ours, {k: v for k, v in tensors.items() if not k.startswith("character")}, metadata)
-    with pytest.raises(PictureError, match=r"no character in this file"):
+    with pytest.raises(PictureError, match=r"no picture of a character in this file.*fetch or distill"):
         tha4.Student.load(ours)
 
 

@@ -16,11 +16,12 @@ from tests import recipe
 from tests.elsewhere import ELSEWHERE, NothingOnTheCPU
 from tha4_core.errors import PoseError, WeightsError
 from tha4_core.networks.encoder_decoder import with_brows
-from tha4_core.picture.character import Character, open_picture, square_picture
+from tha4_core.picture.character import Character, square_picture
 from tha4_core.picture.model_space import resize
+from tha4_core.picture.reading import open_picture
 from tha4_core.pose import make_pose
 from tha4_core.teacher import Teacher
-from tha4_core.weights.sets import THA4_NETWORKS as NETWORKS
+from tha4_core.weights import THA4_NETWORKS as NETWORKS
 
 GOLDEN = recipe.REFERENCE / "golden" / "teacher.safetensors"
 PICTURE = recipe.REFERENCE / "reference" / "lambda_00" / "character.png"

@@ -13,7 +13,8 @@ from torch import Tensor
 
 from tests import recipe
 from tha4_core.errors import MissingWeightsError, WeightsError
-from tha4_core.picture.character import Character, open_picture, square_picture
+from tha4_core.picture.character import Character, square_picture
+from tha4_core.picture.reading import open_picture
 from tha4_core.teacher import Teacher, THA3Teacher, THA4Teacher, convert_files, outputs_sheet
 from tha4_core.weights import PUBLICATIONS, Publication
 

@@ -11,8 +11,8 @@ from safetensors.torch import save
 
 from tests.made_up_teacher import pt
 from tha4_core.errors import WeightsError
+from tha4_core.student.files import read_tensorflow_js
 from tha4_core.student.model import Student
-from tha4_core.student.tensorflow_js import read_tensorflow_js
 from tha4_core.weights import THA4_NETWORKS, find_any_teacher_files, read_state_dict
 
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"0" * 64 + b"\nsize 1843200\n"

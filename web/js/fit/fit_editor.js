@@ -5,13 +5,16 @@ import { Values } from "../editor/values.js";
 import { isLinked, value } from "../graph.js";
 import { leaveWheel } from "../panel.js";
 import { finding, text } from "../text.js";
+import { Choices } from "./choices.js";
 import { onHands } from "./hands.js";
 import { findSource } from "./source.js";
+import { takeDrops, uploadButton } from "./upload.js";
 
 const SIZE = 512;
 const BOX = [192, 64, 320, 192];
 const CENTRE = [256, 128];
 const RED = "#dc1e3c";
+const NEUTRAL = { scale: 1, x: 0, y: 0 };
 const WATCH = 200; // milliseconds between looks at what changed elsewhere
 const INPUTS = [
   { name: "scale", minimum: 0.1, maximum: 10 },
@@ -34,10 +37,15 @@ export class FitEditor {
       this.readout,
       button("smaller", "−", "Smaller", () => this.#step((now) => scaled(now, 1 / 1.05))),
       button("larger", "+", "Larger", () => this.#step((now) => scaled(now, 1.05))),
-      button("reset", "↺", "Back to where fit puts it", () => this.#step(() => ({ scale: 1, x: 0, y: 0 }))),
+      button("reset", "↺", "Back to where fit puts it", () => this.#step(() => NEUTRAL)),
     );
+    this.choices = new Choices((fit) => this.#choose(fit));
     this.report = h("div.tha4-fit-report", { role: "status" });
-    this.element = h("div.tha4-panel.tha4-fit", { "data-capture-wheel": "true" }, this.stage, h("div.tha4-fit-side", {}, bar, this.report));
+    const side = h("div.tha4-fit-side", {}, bar, this.choices.element, this.report);
+    this.element = h("div.tha4-panel.tha4-fit", { "data-capture-wheel": "true" }, this.stage, side);
+    const [uploaded, failed] = [(name) => this.#uploaded(name), (why) => this.#failed(why)];
+    bar.append(uploadButton(uploaded, failed));
+    takeDrops(node, this.element, uploaded, failed);
     this.#listen();
   }
 
@@ -63,6 +71,48 @@ export class FitEditor {
   ran(output) {
     this.given = output?.tha4_picture?.[0] ?? this.given;
     this.seen = null;
+  }
+
+  /** Set a widget that is no number, as a hand would. */
+  #pick(name, wanted) {
+    const widget = this.node.widgets.find((one) => one.name === name);
+    const before = widget.value;
+    widget.value = wanted;
+    widget.callback?.(wanted);
+    this.node.onWidgetChanged?.(name, wanted, before, widget);
+  }
+
+  #choose(fit) {
+    this.values.begin();
+    this.#pick("fit", fit);
+    this.#set(NEUTRAL);
+    this.values.end();
+  }
+
+  /** A file has come into the input folder: it is the picture now, placed automatically. */
+  #uploaded(name) {
+    this.said = isLinked(this.node, "image") ? text("The image input is connected, and is used instead of the file.") : null;
+    const { options } = this.node.widgets.find((one) => one.name === "file");
+    if (Array.isArray(options.values) && !options.values.includes(name)) options.values.push(name);
+    this.values.begin();
+    this.#pick("file", name);
+    this.#set(NEUTRAL);
+    this.values.end();
+    this.seen = null;
+    this.#watch();
+  }
+
+  #failed(why) {
+    this.said = why;
+    this.#tell(this.lines ?? []);
+  }
+
+  /** Show lines of the report, below what an upload had to say. */
+  #tell(lines) {
+    this.lines = lines;
+    const said = this.said ? [h("li.tha4-warning", { "data-code": "upload" }, this.said)] : [];
+    this.report.replaceChildren(h("ul", {}, ...said, ...lines));
+    this.report.scrollTop = 0;
   }
 
   #listen() {
@@ -141,14 +191,28 @@ export class FitEditor {
     const driven = INPUTS.some(({ name }) => this.values.isDriven(name));
     this.canvas.classList.toggle("tha4-driven", driven);
     this.readout.textContent = driven ? text("driven by a link") : `× ${scale.toFixed(2)}   ${x}, ${y}`;
+    const isNew = JSON.stringify(found.source) !== JSON.stringify(this.found?.source);
     this.found = found;
     if (!found.source) return this.#miss(found.problem);
+    this.#look(isNew);
     this.looking.send({ source: found.source, fit, scale, offset_x: x, offset_y: y });
     this.#draw();
   }
 
-  #picture(source) {
-    const wanted = JSON.stringify(source);
+  /** Until the answer comes nothing good is said, and nothing at all of another picture. */
+  #look(isNew) {
+    const looking = h("li.tha4-note", { "data-code": "looking" }, text("Looking at the picture…"));
+    const isGood = (line) => line.classList.contains("tha4-good");
+    if (isNew || !this.lines?.length) this.#tell([looking]);
+    else if (this.lines.some(isGood)) this.#tell([looking, ...this.lines.filter((line) => !isGood(line))]);
+    if (isNew) this.placed = null;
+    this.choices.offer([]);
+    this.element.dataset.codes = "looking";
+  }
+
+  /** `changed` tells a file from the one that had its name before. */
+  #picture(source, changed) {
+    const wanted = JSON.stringify([source, changed]);
     if (wanted === this.pictured) return;
     this.pictured = wanted;
     this.picturing.send({ source });
@@ -156,46 +220,62 @@ export class FitEditor {
 
   async #take(blob, source) {
     const bitmap = await createImageBitmap(blob);
-    if (!this.timer || JSON.stringify(source) !== this.pictured) return bitmap.close();
+    if (!this.timer || !this.#isCurrent(source)) return bitmap.close();
     this.bitmap?.close();
     this.bitmap = bitmap;
     this.#draw();
+    this.#offer();
   }
 
-  #told({ problem, size, start, findings }, source) {
+  #isCurrent = (source) => JSON.stringify(source) === JSON.stringify(this.found?.source);
+
+  #told({ problem, size, changed, start, choices, findings }, source) {
+    if (!this.#isCurrent(source)) return;
     if (problem) return this.#miss(problem);
-    Object.assign(this, { size, placed: start });
-    this.#picture(source);
-    const says = findings.map(({ code, text: said }) =>
-      h(code === "size" ? "li.tha4-note" : "li.tha4-warning", { "data-code": code }, finding(code, said)),
+    Object.assign(this, { size, placed: start, offered: choices });
+    this.#picture(source, changed);
+    const says = findings.map(({ code, text: said, warning }) =>
+      h(warning ? "li.tha4-warning" : "li.tha4-note", { "data-code": code }, finding(code, said)),
     );
-    const whence = this.found?.source?.kind === "run" ? [h("li.tha4-note", {}, text("The picture of the last run."))] : [];
-    const fits = findings.every(({ code }) => code === "size");
-    if (fits) says.unshift(h("li.tha4-good", {}, text("The picture fits.")));
-    this.report.replaceChildren(h("ul", {}, ...says, ...whence));
+    if (choices.length) says.unshift(h("li.tha4-warning", { "data-code": "unsure" }, text("Look: which of the two is right? Click it.")));
+    else if (!findings.some(({ warning }) => warning)) says.unshift(h("li.tha4-good", {}, text("The picture fits.")));
+    if (source.kind === "run") says.push(h("li.tha4-note", {}, text("The picture of the last run.")));
+    this.#tell(says);
     this.element.dataset.codes = findings.map(({ code }) => code).join(" ");
     this.#draw();
+    this.#offer();
+  }
+
+  #offer() {
+    if (this.bitmap) this.choices.offer(this.offered ?? [], (context, start) => this.#paint(context, start));
   }
 
   /** There is no picture to see; say why. */
   #miss(why) {
     const planned = this.found?.problem;
-    this.report.replaceChildren(h("ul", {}, h("li.tha4-note", {}, planned ?? why)));
+    this.#tell([h("li.tha4-note", {}, planned ?? why)]);
     this.bitmap?.close();
-    Object.assign(this, { bitmap: null, pictured: null, placed: null });
+    Object.assign(this, { bitmap: null, pictured: null, placed: null, offered: null });
+    this.choices.offer([]);
     this.element.dataset.codes = "";
     this.#draw();
   }
 
   #draw() {
-    const context = this.canvas.getContext("2d");
+    const { scale, x, y } = this.#now();
+    const at = this.placed && {
+      scale: this.placed.scale * scale,
+      x: (this.placed.x - CENTRE[0]) * scale + CENTRE[0] + x,
+      y: (this.placed.y - CENTRE[1]) * scale + CENTRE[1] + y,
+    };
+    this.#paint(this.canvas.getContext("2d"), at);
+  }
+
+  /** The picture as it lies in a frame of 512 pixels, and the head's box. */
+  #paint(context, at) {
     context.clearRect(0, 0, SIZE, SIZE);
-    if (this.bitmap && this.placed) {
-      const { scale, x, y } = this.#now();
-      const left = (this.placed.x - CENTRE[0]) * scale + CENTRE[0] + x;
-      const top = (this.placed.y - CENTRE[1]) * scale + CENTRE[1] + y;
-      const size = this.placed.scale * scale;
-      context.drawImage(this.bitmap, left, top, this.size[0] * size, this.size[1] * size);
+    if (this.bitmap && at) {
+      context.drawImage(this.bitmap, at.x, at.y, this.size[0] * at.scale, this.size[1] * at.scale);
     }
     const [left, top, right, bottom] = BOX;
     Object.assign(context, { strokeStyle: RED, lineWidth: 3 });

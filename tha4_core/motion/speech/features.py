@@ -1,0 +1,152 @@
+"""What is heard every 10 ms: the shape of the spectrum, how loud it is, how much of it is hiss, how much is a voice.
+
+The sound is read in blocks, so that only these few numbers for each step stay in memory however long it lasts.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ...errors import MotionError
+from ..timeline import Array, Index
+
+STEP = 0.01
+"""Seconds from one step to the next; the nth lies around exactly n · STEP."""
+CEPSTRA = 12
+BANDS = 30
+
+_WINDOW = 0.04
+_LOW, _HIGH = 120.0, 3800.0
+# Below a thousandth of a spectrum's peak there is more of the room than of the voice.
+_FLOOR = 1e-3
+_BLOCK = 2000
+_HISS_FROM = 4500.0
+# Lips that are shut let little through above this; a hum below it goes on through the nose.
+_UPPER_FROM = 500.0
+# Voices repeat themselves so many times a second; what is above the second pair of limits only blurs that.
+_PITCH, _PITCH_BAND = (70.0, 400.0), (80.0, 1500.0)
+_LAGS = 1 / np.linspace(_PITCH[1], _PITCH[0], 160)
+
+Samples = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Features:
+    """A sound at J steps, float64.
+
+    `cepstra` `[J, 12]`: the shape of the spectrum as mel cepstra, without loudness and pitch. `level` `[J]` in decibels
+    below a full scale of mean square 1, and `upper` `[J]` the same of 500 to 3800 Hz alone. `hiss` `[J]`: the share of
+    the power above 4500 Hz, 0..1; 0 for a rate under about 9 kHz. `voicing` `[J]`: how well the sound repeats itself
+    at the pitch of a voice, about 0..1.
+    """
+
+    cepstra: Array
+    level: Array
+    upper: Array
+    hiss: Array
+    voicing: Array
+
+    def __len__(self) -> int:
+        return len(self.level)
+
+
+def listen(waveform: Tensor, rate: float) -> Features:
+    """The features of a sound `[channels, samples]` in -1..1 at `rate` Hz; its channels are mixed.
+
+    Raises MotionError for samples that are not finite.
+    """
+    # The means of every few samples are filter enough for what is compared here.
+    thinning = max(1, int(rate // 16000))
+    parts = [_measure(windows, rate / thinning) for windows in _windows(waveform, rate, thinning)]
+    return Features(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
+
+
+def cepstra_of(bands: Array) -> Array:
+    """Mel cepstra `[J, 12]` of the power in mel bands `[J, 30]`: the cosine transform of their logarithms."""
+    peak = np.maximum(bands.max(axis=1, keepdims=True), 1e-20)
+    result: Array = np.log(bands / peak + _FLOOR) @ _cosines()
+    return result
+
+
+def mel_bands(frequencies: Array) -> Array:
+    """Triangular filters, equally wide in mel, as weights `[30, F]` of the given frequencies in Hz `[F]`."""
+    edges = _band_edges()
+    rising = (frequencies - edges[:-2, None]) / (edges[1:-1] - edges[:-2])[:, None]
+    falling = (edges[2:, None] - frequencies) / (edges[2:] - edges[1:-1])[:, None]
+    result: Array = np.clip(np.minimum(rising, falling), 0, None)
+    return result
+
+
+def _measure(windows: Samples, rate: float) -> tuple[Array, ...]:
+    """The columns of Features for windows `[J, W]` of a sound at `rate`."""
+    width = windows.shape[1]
+    size = 1 << (width - 1).bit_length()
+    spectrum = np.fft.rfft(windows * np.hanning(width).astype(np.float32), size)
+    sums = (spectrum.real**2 + spectrum.imag**2) @ _weights(width, size, rate)
+    bands, hiss, correlations = np.split(sums.astype(np.float64), [BANDS, BANDS + 1], axis=1)
+    power = bands.sum(axis=1) + hiss[:, 0] + 1e-12
+    upper = bands[:, _band_edges()[1:-1] >= _UPPER_FROM].sum(axis=1) + 1e-12
+    voicing = correlations[:, 1:].max(axis=1) / (correlations[:, 0] + 1e-12)
+    return cepstra_of(bands), 10 * np.log10(power), 10 * np.log10(upper), hiss[:, 0] / power, voicing
+
+
+@cache
+def _weights(width: int, size: int, rate: float) -> Samples:
+    """What a power spectrum `[F]` is multiplied by, `[F, 30 + 1 + 1 + lags]`: mel bands, hiss, autocorrelation.
+
+    Powers are in units of mean square: those of a full-scale sine add up to about a half. The autocorrelation at 0
+    and at the lags of voices is that of the sound itself: what the window does to it is divided out.
+    """
+    frequencies = np.arange(size // 2 + 1) * (rate / size)
+    window = np.hanning(width)
+    unit = 2 / (size * float((window**2).sum()))
+    lags = np.concatenate([[0.0], _LAGS])
+    fading = np.interp(lags * rate, np.arange(width), np.correlate(window, window, "full")[width - 1 :])
+    waves = np.cos(2 * np.pi * frequencies[:, None] * lags) * (fading[0] / fading)
+    waves[(frequencies < _PITCH_BAND[0]) | (frequencies > _PITCH_BAND[1])] = 0
+    powers = np.vstack([mel_bands(frequencies), frequencies >= _HISS_FROM]).T
+    result: Samples = (np.hstack([powers, waves]) * unit).astype(np.float32)
+    return result
+
+
+def _windows(waveform: Tensor, rate: float, thinning: int) -> Iterator[Samples]:
+    """The windows around every step, a block of them `[J, W]` at a time, at `rate` / `thinning`."""
+    count = math.floor(waveform.shape[-1] / rate / STEP) + 1
+    width = max(16, round(_WINDOW * rate / thinning))
+    # Each window lies around its own time, computed from its number: no error adds up.
+    centres: Index = np.round((np.arange(count) * STEP * rate - (thinning - 1) / 2) / thinning).astype(np.int64)
+    for first in range(0, count, _BLOCK):
+        starts = centres[first : first + _BLOCK] - width // 2
+        samples = _mono(waveform, int(starts[0]) * thinning, (int(starts[-1]) + width) * thinning)
+        thinned = samples.reshape(-1, thinning).mean(axis=1)
+        yield thinned[(starts - starts[0])[:, None] + np.arange(width)]
+
+
+def _mono(waveform: Tensor, start: int, end: int) -> Samples:
+    """Samples `[end - start]` of a sound `[C, T]`, its channels mixed; beyond its ends there is silence."""
+    first, last = max(start, 0), min(end, waveform.shape[-1])
+    samples: Samples = waveform[:, first:last].detach().float().mean(dim=0).cpu().numpy()
+    if not np.isfinite(samples).all():
+        raise MotionError("The audio has samples that are not finite numbers.")
+    return np.pad(samples, (first - start, end - last))
+
+
+@cache
+def _band_edges() -> Array:
+    low, high = (2595 * math.log10(1 + f / 700) for f in (_LOW, _HIGH))
+    result: Array = 700 * (10 ** (np.linspace(low, high, BANDS + 2) / 2595) - 1)
+    return result
+
+
+@cache
+def _cosines() -> Array:
+    order, band = np.arange(1, CEPSTRA + 1), np.arange(BANDS)
+    result: Array = np.cos(np.pi * (band[:, None] + 0.5) * order / BANDS) * math.sqrt(2 / BANDS)
+    return result

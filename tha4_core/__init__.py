@@ -7,6 +7,7 @@ frames = student.render(tha4.make_pose({"head_y": 0.5, "mouth_aaa": 1.0}))  # [1
 pictures = tha4.image.to_srgb(frames)  # [1, 512, 512, 4], straight-alpha sRGB
 """
 
+from . import motion
 from .errors import PictureError, PoseError, THA4Error, WeightsError
 from .picture import model_space as image
 from .picture.character import Character
@@ -26,4 +27,5 @@ __all__ = [
     "WeightsError",
     "image",
     "make_pose",
+    "motion",
 ]

@@ -30,9 +30,12 @@ _BLOCK = 2000
 _HISS_FROM = 4500.0
 # Lips that are shut let little through above this; a hum below it goes on through the nose.
 _UPPER_FROM = 500.0
-# Voices repeat themselves so many times a second; what is above the second pair of limits only blurs that.
-_PITCH, _PITCH_BAND = (70.0, 400.0), (80.0, 1500.0)
-_LAGS = 1 / np.linspace(_PITCH[1], _PITCH[0], 160)
+# Seconds in which voices repeat themselves, and the frequencies in which that is looked for.
+_PERIODS = 1 / np.linspace(400, 70, 160)
+_PITCH_BAND = (80.0, 1500.0)
+# Of a voice at least so much of that is so near to its pitch.
+_FUNDAMENTAL, _PITCH_WIDTH = 0.002, 40.0
+_NOTHING = 1e-12
 
 Samples = NDArray[np.float32]
 
@@ -89,30 +92,56 @@ def _measure(windows: Samples, rate: float) -> tuple[Array, ...]:
     width = windows.shape[1]
     size = 1 << (width - 1).bit_length()
     spectrum = np.fft.rfft(windows * np.hanning(width).astype(np.float32), size)
-    sums = (spectrum.real**2 + spectrum.imag**2) @ _weights(width, size, rate)
-    bands, hiss, correlations = np.split(sums.astype(np.float64), [BANDS, BANDS + 1], axis=1)
-    power = bands.sum(axis=1) + hiss[:, 0] + 1e-12
-    upper = bands[:, _band_edges()[1:-1] >= _UPPER_FROM].sum(axis=1) + 1e-12
-    voicing = correlations[:, 1:].max(axis=1) / (correlations[:, 0] + 1e-12)
-    return cepstra_of(bands), 10 * np.log10(power), 10 * np.log10(upper), hiss[:, 0] / power, voicing
+    power: Samples = (spectrum.real**2 + spectrum.imag**2).astype(np.float32)
+    sums = (power @ _power_weights(width, size, rate)).astype(np.float64)
+    bands, hiss = sums[:, :BANDS], sums[:, BANDS]
+    total = sums.sum(axis=1) + _NOTHING
+    upper = bands[:, _band_edges()[1:-1] >= _UPPER_FROM].sum(axis=1) + _NOTHING
+    return cepstra_of(bands), 10 * np.log10(total), 10 * np.log10(upper), hiss / total, _voicing(power, width, rate)
 
 
 @cache
-def _weights(width: int, size: int, rate: float) -> Samples:
-    """What a power spectrum `[F]` is multiplied by, `[F, 30 + 1 + 1 + lags]`: mel bands, hiss, autocorrelation.
+def _power_weights(width: int, size: int, rate: float) -> Samples:
+    """What a power spectrum `[F]` is multiplied by to get the power in mel bands and of the hiss, `[F, 30 + 1]`.
 
-    Powers are in units of mean square: those of a full-scale sine add up to about a half. The autocorrelation at 0
-    and at the lags of voices is that of the sound itself: what the window does to it is divided out.
+    In units of mean square: those of a full-scale sine add up to about a half.
     """
-    frequencies = np.arange(size // 2 + 1) * (rate / size)
+    frequencies = np.linspace(0, rate / 2, size // 2 + 1, dtype=np.float64)
+    unit = 2 / (size * float((np.hanning(width) ** 2).sum()))
+    result: Samples = (np.vstack([mel_bands(frequencies), frequencies >= _HISS_FROM]).T * unit).astype(np.float32)
+    return result
+
+
+def _voicing(power: Samples, width: int, rate: float) -> Array:
+    """How well each sound repeats itself at the pitch of one voice, about 0..1 `[J]`, from its power spectrum `[J, F]`.
+
+    The highest normalized autocorrelation at the periods of voices. A chord repeats itself too, at a pitch far below
+    all of its notes; but at that pitch itself there is nothing in it.
+    """
+    step = rate / (2 * (power.shape[1] - 1))
+    low, high = (round(edge / step) for edge in _PITCH_BAND)
+    correlations = power[:, low:high] @ _waves(low, high, step, width, rate)
+    highest = correlations[:, 1:].max(axis=1)
+    pitch = 1 / _PERIODS[(correlations[:, 1:] >= 0.95 * highest[:, None]).argmax(axis=1)]
+    sums = np.cumsum(power[:, :high], axis=1)
+    around = (np.round((pitch + side) / step).astype(np.int64) for side in (-_PITCH_WIDTH, _PITCH_WIDTH))
+    before, through = (sums[np.arange(len(sums)), edge] for edge in around)
+    fundamental = (through - before) / (sums[:, -1] + _NOTHING)
+    result: Array = highest / (correlations[:, 0] + _NOTHING) * np.clip(fundamental / _FUNDAMENTAL, 0, 1)
+    return result
+
+
+@cache
+def _waves(low: int, high: int, step: float, width: int, rate: float) -> Samples:
+    """What a power spectrum is multiplied by to get the autocorrelation at 0 and at _PERIODS, `[F, 1 + P]`.
+
+    That of the sound itself: what the window does to it is divided out.
+    """
+    lags = np.concatenate([[0.0], _PERIODS])
     window = np.hanning(width)
-    unit = 2 / (size * float((window**2).sum()))
-    lags = np.concatenate([[0.0], _LAGS])
     fading = np.interp(lags * rate, np.arange(width), np.correlate(window, window, "full")[width - 1 :])
-    waves = np.cos(2 * np.pi * frequencies[:, None] * lags) * (fading[0] / fading)
-    waves[(frequencies < _PITCH_BAND[0]) | (frequencies > _PITCH_BAND[1])] = 0
-    powers = np.vstack([mel_bands(frequencies), frequencies >= _HISS_FROM]).T
-    result: Samples = (np.hstack([powers, waves]) * unit).astype(np.float32)
+    frequencies = np.arange(low, high) * step
+    result: Samples = (np.cos(2 * np.pi * frequencies[:, None] * lags) * (fading[0] / fading)).astype(np.float32)
     return result
 
 

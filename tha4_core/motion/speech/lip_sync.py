@@ -13,6 +13,8 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
+import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from ... import pose
@@ -21,11 +23,16 @@ from ...pose import Poses
 from .. import timeline
 from ..timeline import Array, Flags
 from . import opening, vowels
-from .features import STEP, listen
+from .features import STEP, Features, listen
 from .phonemes import SHAPES, Phoneme
 
 _SHAPE_SECONDS = 0.06
 _ACCENT_SECONDS, _ACCENT_APART = 0.5, 0.8
+# What is so many decibels under the usual is no syllable.
+_ACCENT_DEPTH = 30.0
+# What opens the mouth further than this is a vowel.
+_LOUD = 0.5
+_MAX_CHANNELS = 256
 
 
 @dataclass(frozen=True)
@@ -61,18 +68,32 @@ def from_audio(audio: Mapping[str, Any], fps: float = 30.0, settings: LipSyncSet
 
     Channels are mixed, and of a batch the first is spoken. Raises MotionError for what is no such audio.
     """
-    waveform, rate = check_audio(audio)
+    if not isinstance(audio, Mapping) or "waveform" not in audio or "sample_rate" not in audio:
+        raise MotionError("The audio must have a waveform and a sample_rate.")
+    waveform = audio["waveform"]
+    if not isinstance(waveform, Tensor) or waveform.ndim != 3 or waveform.numel() == 0:
+        raise MotionError(
+            f"The audio's waveform must have the shape [batch, channels, samples]; it is {_shape(waveform)}."
+        )
+    return from_waveform(waveform[0], audio["sample_rate"], fps, settings)
+
+
+def from_waveform(
+    waveform: Tensor | NDArray[Any], rate: float, fps: float = 30.0, settings: LipSyncSettings = DEFAULT
+) -> Poses:
+    """Poses that speak a sound `[channels, samples]` or `[samples]` in -1..1 at `rate` Hz; as long as the sound is.
+
+    Channels are mixed. Raises MotionError for what is no sound.
+    """
+    waveform, rate = _check_waveform(waveform), _check_rate(rate)
     count = timeline.frame_count(waveform.shape[-1] / rate, fps)
     features = listen(waveform, rate)
-    opened = opening.opening(features, settings.silence)
-    loud = opened > 0.5
-    opened = opened * opening.speechlike(features, opened)
-    shapes = vowels.likeness(features.cepstra, loud, settings.blend) if loud.any() else np.zeros((len(loud), len(SHAPES)))
-    hissing = opening.hissing(features)
-    # The teeth are close together in a hiss, whatever the vowel beside it.
-    mouth = _smooth(shapes, _SHAPE_SECONDS / 2, _SHAPE_SECONDS / 2) * (opened * (1 - hissing))[:, None]
-    mouth[:, 1] += 0.3 * opened * hissing
-    return _speak(mouth, _accents(features.level, loud), fps, count, settings, opening.closures(features))
+    usual = opening.usual_level(features.level, settings.silence)
+    opened = opening.opening(features.level, usual, settings.silence)
+    opened *= opening.speaking(features, opened)
+    mouth = _mouth(features, opened, settings.blend)
+    accents = _accents(features.level - usual, opened > _LOUD)
+    return _speak(mouth, accents, fps, count, settings, opening.closures(features))
 
 
 def from_phonemes(
@@ -88,30 +109,61 @@ def from_phonemes(
     return _speak(mouth, np.zeros(len(mouth)), fps, count, settings)
 
 
-def check_audio(audio: Mapping[str, Any]) -> tuple[Tensor, float]:
-    """The sound `[C, T]` and the rate in Hz of an AUDIO. Raises MotionError for what is none."""
-    if not isinstance(audio, Mapping) or "waveform" not in audio or "sample_rate" not in audio:
-        raise MotionError("The audio must have a waveform and a sample_rate.")
-    waveform, rate = audio["waveform"], audio["sample_rate"]
-    if not isinstance(waveform, Tensor) or waveform.ndim != 3 or waveform.numel() == 0:
-        shape = list(waveform.shape) if isinstance(waveform, Tensor) else type(waveform).__name__
-        raise MotionError(f"The audio's waveform must have the shape [batch, channels, samples]; it is {shape}.")
+def _check_waveform(waveform: Any) -> Tensor:
+    """The sound as a tensor `[channels, samples]`."""
+    if not isinstance(waveform, Tensor | np.ndarray) or waveform.ndim not in (1, 2) or 0 in waveform.shape:
+        raise MotionError(
+            f"The waveform must have the shape [channels, samples] or [samples]; it is {_shape(waveform)}."
+        )
+    if waveform.ndim == 2 and waveform.shape[0] > _MAX_CHANNELS:
+        raise MotionError(f"The waveform has {waveform.shape[0]} channels: its shape must be [channels, samples].")
+    if not (waveform.is_floating_point() if isinstance(waveform, Tensor) else waveform.dtype.kind == "f"):
+        raise MotionError(
+            f"The waveform holds {waveform.dtype}; it must hold floats in -1..1: divide 16-bit ones by 32768."
+        )
+    if isinstance(waveform, np.ndarray):
+        waveform = torch.from_numpy(np.require(waveform, np.float32, ["C", "W"]))
+    sound: Tensor = waveform if waveform.ndim == 2 else waveform[None]
+    return sound
+
+
+def _check_rate(rate: Any) -> float:
     if isinstance(rate, bool) or not isinstance(rate, int | float) or not 4000 <= rate <= 400_000:
         raise MotionError(f"The audio's sample rate is {rate}; it must be from 4000 to 400000 Hz.")
-    return waveform[0], float(rate)
+    return float(rate)
+
+
+def _shape(value: Any) -> str:
+    return str(list(value.shape)) if isinstance(value, Tensor | np.ndarray) else type(value).__name__
+
+
+def _mouth(features: Features, opened: Array, blend: float) -> Array:
+    """Mouth shapes `[J, 5]`: the vowels that are heard, as far as the mouth is `opened` `[J]`."""
+    loud = opened > _LOUD
+    if not loud.any():
+        return np.zeros((len(features), len(SHAPES)))
+    shapes = _smooth(vowels.likeness(features.cepstra, loud, blend), _SHAPE_SECONDS / 2, _SHAPE_SECONDS / 2)
+    hissing = opening.hissing(features)
+    # The teeth are close together in a hiss, whatever the vowel beside it.
+    mouth: Array = shapes * (opened * (1 - hissing))[:, None]
+    mouth[:, 1] += 0.3 * opened * hissing
+    return mouth
 
 
 def _accents(level: Array, loud: Flags) -> Array:
-    """Nods on stressed syllables, 0..1 `[J]`: bumps around the loudest moments, well apart."""
+    """Nods on stressed syllables, 0..1 `[J]`: bumps around the loudest moments, well apart.
+
+    `level` `[J]` in decibels over what is usual around each step, so that a quiet part has accents as well.
+    """
     result = np.zeros(len(level))
     if not loud.any():
         return result
-    strong = _smooth(np.maximum(level, level[loud].min() - opening.SPAN)[:, None], 0.1, 0.1)[:, 0]
+    strong = _smooth(np.maximum(level, -_ACCENT_DEPTH)[:, None], 0.1, 0.1)[:, 0]
     threshold = float(np.percentile(strong[loud], 60))
     apart, half = round(_ACCENT_APART / STEP), round(_ACCENT_SECONDS / STEP / 2)
     bump = np.hanning(2 * half + 1)
     last = -apart
-    for j in np.flatnonzero(_is_peak(strong) & (strong >= threshold)):
+    for j in np.flatnonzero(_is_peak(strong) & (strong >= threshold) & loud):
         if j - last >= apart:
             first, end = max(j - half, 0), min(j + half + 1, len(result))
             result[first:end] = np.maximum(result[first:end], bump[first - j + half : end - j + half])

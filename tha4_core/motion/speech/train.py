@@ -2,7 +2,7 @@
 
     python -m tha4_core.motion.speech.train
 
-writes discriminant.json beside this file, the same one every time, in about ten seconds.
+writes discriminant.json beside this file, the same one every time, in a few seconds.
 
 Every random recording has one voice (pitch, length of the vocal tract, how steeply its overtones fall) and one channel
 (microphone, room, noise). Its vowels are random places around the formants that the templates have too. As in use, the
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,7 @@ from .vowels import BANDWIDTHS, FORMANTS, VOWELS, Discriminant, envelope, evenin
 
 _RECORDINGS, _VOWELS_EACH = 400, 40
 _DECAY = 1e-3
+_GRID = 5.0
 
 
 def train(seed: int = 0) -> Discriminant:
@@ -53,8 +55,8 @@ def _fit(cepstra: Array, labels: Index) -> tuple[Array, Array]:
 
 def _recording(dice: np.random.Generator) -> tuple[Array, Index]:
     """Cepstra minus their mean `[V, 12]` and which vowels they are `[V]`."""
-    pitch, tract = np.exp(dice.uniform(np.log(90), np.log(300))), dice.uniform(0.85, 1.25)
-    tilt, noise = dice.uniform(-4, 4), 10 ** dice.uniform(-4, -1.5)
+    pitch, tract = np.exp(dice.uniform(np.log(85), np.log(260))), dice.uniform(0.85, 1.25)
+    tilt, noise = dice.uniform(-6, 6), 10 ** dice.uniform(-5, -2.5)
     labels = dice.choice(5, _VOWELS_EACH, p=dice.dirichlet(np.full(5, 3.0)))
     cepstra = cepstra_of(np.stack([_vowel(dice, int(k), pitch, tract, tilt, noise) for k in labels]))
     return cepstra - cepstra.mean(axis=0), labels
@@ -63,21 +65,23 @@ def _recording(dice: np.random.Generator) -> tuple[Array, Index]:
 def _vowel(dice: np.random.Generator, label: int, pitch: float, tract: float, tilt: float, noise: float) -> Array:
     """The power of one random vowel in mel bands `[30]`."""
     places = FORMANTS[VOWELS[label]]
-    formants = np.array(places[dice.integers(len(places))]) * tract * np.exp(dice.normal(0, 0.06, 4))
+    formants = np.array(places[dice.integers(len(places))]) * tract * np.exp(dice.normal(0, 0.05, 4))
     widths = np.array(BANDWIDTHS) * np.exp(dice.normal(0, 0.3, 4))
     harmonics = pitch * np.exp(dice.normal(0, 0.1)) * np.arange(1, 60)
     harmonics = harmonics[harmonics < 4000]
     power = envelope(formants, harmonics, widths) * (harmonics / 1000) ** (tilt / 3)
-    bands = _smeared_bands(harmonics) @ power
+    bands = _smeared_bands()[:, np.round(harmonics / _GRID).astype(int)] @ power
     result: Array = bands + noise * bands.max() * dice.uniform(0.5, 1.5, BANDS)
     return result
 
 
-def _smeared_bands(frequencies: Array) -> Array:
-    """The mel bands `[30, F]` for lines as wide as a window of 40 ms makes them."""
+@cache
+def _smeared_bands() -> Array:
+    """The mel bands `[30, F]` of lines at every _GRID Hz up to 4000, as wide as a window of 40 ms makes them."""
     offsets = np.linspace(-40, 40, 9)
     lobe = np.cos(np.pi * offsets / 100) ** 4
-    parts = [weight * mel_bands(frequencies + offset) for weight, offset in zip(lobe, offsets, strict=True)]
+    lines = np.arange(0, 4000 + _GRID, _GRID)
+    parts = [weight * mel_bands(lines + offset) for weight, offset in zip(lobe, offsets, strict=True)]
     result: Array = sum(parts) / lobe.sum()
     return result
 

@@ -37,7 +37,7 @@ LIFTER: Array = 1 + 1.5 * np.sin(np.pi * np.arange(1, CEPSTRA + 1) / CEPSTRA)
 
 # How much of what a recording has in common is taken out, and of how much more or less than usual it varies. Where its
 # spectra vary less than those of any speech, as in one vowel held on, the common part is the vowel itself, and stays.
-_COMMON, _EVENED, _VARIANCES = 0.55, 0.5, (4.0, 9.0)
+_COMMON, _EVENED, _VARIANCES = 0.45, 0.7, (4.0, 9.0)
 # Distances are about such a multiple of a logarithm of a probability.
 _SOFTNESS = 1.5
 # The discriminant's part in the verdict.

@@ -77,6 +77,13 @@ def test_over_a_telephone_and_over_noise() -> None:
 
 
 @needs_espeak
+@pytest.mark.parametrize("tilt", [([1, -0.9], 1), (1, [1, -0.9])], ids=["bright", "dull"])
+def test_a_bright_or_dull_microphone_is_left_aside(tilt: tuple[object, object]) -> None:
+    assert scored(japanese(), lambda r: r.changed(signal.lfilter(*tilt, r.samples))).micro > 0.87
+    assert scored(english(), lambda r: r.changed(signal.lfilter(*tilt, r.samples))).micro > 0.87
+
+
+@needs_espeak
 @pytest.mark.parametrize("decibels", [12, 20])
 def test_a_quieter_part_opens_the_mouth_as_well(decibels: float) -> None:
     for recording in (japanese()[0], japanese()[4], english()[0]):

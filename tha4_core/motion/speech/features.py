@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,7 @@ _LOW, _HIGH = 120.0, 3800.0
 # Below a thousandth of a spectrum's peak there is more of the room than of the voice.
 _FLOOR = 1e-3
 _BLOCK = 2000
+_LOUDEST = 1e6
 _HISS_FROM = 4500.0
 # Lips that are shut let little through above this; a hum below it goes on through the nose.
 _UPPER_FROM = 500.0
@@ -100,7 +101,7 @@ def _measure(windows: Samples, rate: float) -> tuple[Array, ...]:
     return cepstra_of(bands), 10 * np.log10(total), 10 * np.log10(upper), hiss / total, _voicing(power, width, rate)
 
 
-@cache
+@lru_cache(maxsize=8)
 def _power_weights(width: int, size: int, rate: float) -> Samples:
     """What a power spectrum `[F]` is multiplied by to get the power in mel bands and of the hiss, `[F, 30 + 1]`.
 
@@ -131,7 +132,7 @@ def _voicing(power: Samples, width: int, rate: float) -> Array:
     return result
 
 
-@cache
+@lru_cache(maxsize=8)
 def _waves(low: int, high: int, step: float, width: int, rate: float) -> Samples:
     """What a power spectrum is multiplied by to get the autocorrelation at 0 and at _PERIODS, `[F, 1 + P]`.
 
@@ -162,8 +163,8 @@ def _mono(waveform: Tensor, start: int, end: int) -> Samples:
     """Samples `[end - start]` of a sound `[C, T]`, its channels mixed; beyond its ends there is silence."""
     first, last = max(start, 0), min(end, waveform.shape[-1])
     samples: Samples = waveform[:, first:last].detach().float().mean(dim=0).cpu().numpy()
-    if not np.isfinite(samples).all():
-        raise MotionError("The audio has samples that are not finite numbers.")
+    if not (np.abs(samples) <= _LOUDEST).all():
+        raise MotionError("The audio has samples that are not finite or far outside of -1..1.")
     return np.pad(samples, (first - start, end - last))
 
 

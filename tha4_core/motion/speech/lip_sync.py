@@ -128,7 +128,11 @@ def _check_waveform(waveform: Any) -> Tensor:
 
 
 def _check_rate(rate: Any) -> float:
-    if isinstance(rate, bool) or not isinstance(rate, int | float) or not 4000 <= rate <= 400_000:
+    if (
+        isinstance(rate, bool)
+        or not isinstance(rate, int | float | np.integer | np.floating)
+        or not 4000 <= rate <= 400_000
+    ):
         raise MotionError(f"The audio's sample rate is {rate}; it must be from 4000 to 400000 Hz.")
     return float(rate)
 

@@ -178,6 +178,7 @@ def test_the_library_takes_arrays_and_tensors_of_one_or_more_channels() -> None:
     doubled = np.stack([sound, sound])
     for waveform in (sound, read_only, sound.astype(">f8"), doubled, np.asfortranarray(doubled), torch.tensor(sound)):
         assert torch.equal(tha4.motion.lip_sync(waveform, 16000, 24).values, expected)
+    assert torch.equal(tha4.motion.lip_sync(sound, np.int64(16000), 24).values, expected)
     shut = tha4.motion.lip_sync(sound, 16000, 24, LipSyncSettings(strength=0))
     assert not shut.values[:, MOUTH].any()
 
@@ -191,6 +192,7 @@ def test_the_library_takes_arrays_and_tensors_of_one_or_more_channels() -> None:
         (np.zeros(900, np.int16), "int16.*32768"),
         (np.zeros((900, 2), np.float32), "900 channels"),
         (np.full(9, np.inf, np.float32), "finite"),
+        (np.full(9, 1e30), "outside"),
     ],
 )
 def test_what_is_no_waveform_is_refused(wrong: Any, says: str) -> None:

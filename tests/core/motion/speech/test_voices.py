@@ -84,6 +84,15 @@ def test_a_bright_or_dull_microphone_is_left_aside(tilt: tuple[object, object]) 
 
 
 @needs_espeak
+@pytest.mark.parametrize("vowel", voices.VOWELS)
+def test_a_recording_of_one_vowel_is_that_vowel(vowel: str) -> None:
+    for speaker in ("ja", "ja+f3", "es"):
+        recording = voices.say(f"[[{vowel}:{vowel}:{vowel}:]]", speaker)
+        shapes = mouth(np.trim_zeros(recording.samples), recording.rate)[8:-8]
+        assert (shapes.argmax(axis=1) == voices.VOWELS.index(vowel)).mean() > 0.9
+
+
+@needs_espeak
 @pytest.mark.parametrize("decibels", [12, 20])
 def test_a_quieter_part_opens_the_mouth_as_well(decibels: float) -> None:
     for recording in (japanese()[0], japanese()[4], english()[0]):

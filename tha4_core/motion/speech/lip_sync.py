@@ -14,22 +14,25 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from torch import Tensor
 
 from ... import pose
 from ...errors import MotionError
 from ...pose import Poses
 from .. import timeline
 from ..timeline import Array, Flags
-from . import vowels
+from . import opening, vowels
+from .features import STEP, Features, listen
 from .phonemes import SHAPES, Phoneme
-from .vowels import STEP
 
 _SHAPE_SECONDS = 0.06
 _ACCENT_SECONDS, _ACCENT_APART = 0.5, 0.8
-# Speech spans about so many decibels from its loud vowels down to sounds made behind nearly closed lips.
-_SPAN = 18.0
-# A dip of so many decibels between two vowels so many seconds away is made by the lips or the tongue.
-_DIP, _DIP_SECONDS = (6.0, 12.0), 0.12
+# What is so many decibels under the usual is no syllable.
+_ACCENT_DEPTH = 30.0
+# What opens the mouth further than this is a vowel.
+_LOUD = 0.5
+_MAX_CHANNELS = 256
 
 
 @dataclass(frozen=True)
@@ -65,17 +68,32 @@ def from_audio(audio: Mapping[str, Any], fps: float = 30.0, settings: LipSyncSet
 
     Channels are mixed, and of a batch the first is spoken. Raises MotionError for what is no such audio.
     """
-    samples, rate = check_audio(audio)
-    count = timeline.frame_count(len(samples) / rate, fps)
-    bands, hiss = vowels.spectra(samples, rate)
-    level = 10 * np.log10(bands.sum(axis=1) + hiss + 1e-12)
-    opened, loud = _opening(level, settings.silence)
-    shapes = vowels.likeness(bands, loud, settings.blend) if loud.any() else np.zeros((len(bands), len(SHAPES)))
-    hissing = np.clip((hiss / (bands.sum(axis=1) + hiss + 1e-12) - 0.15) / 0.3, 0, 1)
-    # The teeth are close together in a hiss, whatever the vowel beside it.
-    mouth = _smooth(shapes, _SHAPE_SECONDS / 2, _SHAPE_SECONDS / 2) * (opened * (1 - hissing))[:, None]
-    mouth[:, 1] += 0.3 * opened * hissing
-    return _speak(mouth, _accents(level, loud), fps, count, settings)
+    if not isinstance(audio, Mapping) or "waveform" not in audio or "sample_rate" not in audio:
+        raise MotionError("The audio must have a waveform and a sample_rate.")
+    waveform = audio["waveform"]
+    if not isinstance(waveform, Tensor) or waveform.ndim != 3 or waveform.numel() == 0:
+        raise MotionError(
+            f"The audio's waveform must have the shape [batch, channels, samples]; it is {_shape(waveform)}."
+        )
+    return from_waveform(waveform[0], audio["sample_rate"], fps, settings)
+
+
+def from_waveform(
+    waveform: Tensor | NDArray[Any], rate: float, fps: float = 30.0, settings: LipSyncSettings = DEFAULT
+) -> Poses:
+    """Poses that speak a sound `[channels, samples]` or `[samples]` in -1..1 at `rate` Hz; as long as the sound is.
+
+    Channels are mixed. Raises MotionError for what is no sound.
+    """
+    waveform, rate = _check_waveform(waveform), _check_rate(rate)
+    count = timeline.frame_count(waveform.shape[-1] / rate, fps)
+    features = listen(waveform, rate)
+    usual = opening.usual_level(features.level, settings.silence)
+    opened = opening.opening(features.level, usual, settings.silence)
+    opened *= opening.speaking(features, opened)
+    mouth = _mouth(features, opened, settings.blend)
+    accents = _accents(features.level - usual, opened > _LOUD)
+    return _speak(mouth, accents, fps, count, settings, opening.closures(features))
 
 
 def from_phonemes(
@@ -91,57 +109,65 @@ def from_phonemes(
     return _speak(mouth, np.zeros(len(mouth)), fps, count, settings)
 
 
-def check_audio(audio: Mapping[str, Any]) -> tuple[Array, float]:
-    """The mono samples `[T]` and the rate in Hz of an AUDIO. Raises MotionError for what is none."""
-    if not isinstance(audio, Mapping) or "waveform" not in audio or "sample_rate" not in audio:
-        raise MotionError("The audio must have a waveform and a sample_rate.")
-    waveform, rate = audio["waveform"], audio["sample_rate"]
-    if not isinstance(waveform, torch.Tensor) or waveform.ndim != 3 or waveform.numel() == 0:
-        shape = list(waveform.shape) if isinstance(waveform, torch.Tensor) else type(waveform).__name__
-        raise MotionError(f"The audio's waveform must have the shape [batch, channels, samples]; it is {shape}.")
-    if isinstance(rate, bool) or not isinstance(rate, int | float) or not 4000 <= rate <= 400_000:
+def _check_waveform(waveform: Any) -> Tensor:
+    """The sound as a tensor `[channels, samples]`."""
+    if not isinstance(waveform, Tensor | np.ndarray) or waveform.ndim not in (1, 2) or 0 in waveform.shape:
+        raise MotionError(
+            f"The waveform must have the shape [channels, samples] or [samples]; it is {_shape(waveform)}."
+        )
+    if waveform.ndim == 2 and waveform.shape[0] > _MAX_CHANNELS:
+        raise MotionError(f"The waveform has {waveform.shape[0]} channels: its shape must be [channels, samples].")
+    if not (waveform.is_floating_point() if isinstance(waveform, Tensor) else waveform.dtype.kind == "f"):
+        raise MotionError(
+            f"The waveform holds {waveform.dtype}; it must hold floats in -1..1: divide 16-bit ones by 32768."
+        )
+    if isinstance(waveform, np.ndarray):
+        waveform = torch.from_numpy(np.require(waveform, np.float32, ["C", "W"]))
+    sound: Tensor = waveform if waveform.ndim == 2 else waveform[None]
+    return sound
+
+
+def _check_rate(rate: Any) -> float:
+    if (
+        isinstance(rate, bool)
+        or not isinstance(rate, int | float | np.integer | np.floating)
+        or not 4000 <= rate <= 400_000
+    ):
         raise MotionError(f"The audio's sample rate is {rate}; it must be from 4000 to 400000 Hz.")
-    samples: Array = waveform[0].detach().float().mean(dim=0).cpu().numpy().astype(np.float64)
-    if not np.isfinite(samples).all():
-        raise MotionError("The audio has samples that are not finite numbers.")
-    return samples, float(rate)
+    return float(rate)
 
 
-def _opening(level: Array, silence: float) -> tuple[Array, Flags]:
-    """How far loudness opens the mouth, 0..1 `[J]`, and which steps are loud enough to be a vowel."""
-    spoken = level[level > silence]
-    if not len(spoken):
-        return np.zeros(len(level)), np.zeros(len(level), dtype=bool)
-    usual = float(np.percentile(spoken, 90))
-    # Over noise the mouth opens where the voice stands out of it, not where the noise begins.
-    noise = min(float(np.percentile(level, 10)) + 6, usual - 10)
-    lowest = max(usual - _SPAN, noise, silence)
-    opened = np.clip((level - lowest) / max(usual - 3 - lowest, 3.0), 0, 1)
-    return opened * (1 - 0.8 * _held_back(level)), opened > 0.5
+def _shape(value: Any) -> str:
+    return str(list(value.shape)) if isinstance(value, Tensor | np.ndarray) else type(value).__name__
 
 
-def _held_back(level: Array) -> Array:
-    """How much each step is a dip between louder ones on both sides, as in p, b and m, 0..1 `[J]`."""
-    before, after = level.copy(), level.copy()
-    for far in range(1, min(round(_DIP_SECONDS / STEP) + 1, len(level))):
-        before[far:] = np.maximum(before[far:], level[:-far])
-        after[:-far] = np.maximum(after[:-far], level[far:])
-    depth = np.minimum(before, after) - level
-    result: Array = np.clip((depth - _DIP[0]) / (_DIP[1] - _DIP[0]), 0, 1)
-    return result
+def _mouth(features: Features, opened: Array, blend: float) -> Array:
+    """Mouth shapes `[J, 5]`: the vowels that are heard, as far as the mouth is `opened` `[J]`."""
+    loud = opened > _LOUD
+    if not loud.any():
+        return np.zeros((len(features), len(SHAPES)))
+    shapes = _smooth(vowels.likeness(features.cepstra, loud, blend), _SHAPE_SECONDS / 2, _SHAPE_SECONDS / 2)
+    hissing = opening.hissing(features)
+    # The teeth are close together in a hiss, whatever the vowel beside it.
+    mouth: Array = shapes * (opened * (1 - hissing))[:, None]
+    mouth[:, 1] += 0.3 * opened * hissing
+    return mouth
 
 
 def _accents(level: Array, loud: Flags) -> Array:
-    """Nods on stressed syllables, 0..1 `[J]`: bumps around the loudest moments, well apart."""
+    """Nods on stressed syllables, 0..1 `[J]`: bumps around the loudest moments, well apart.
+
+    `level` `[J]` in decibels over what is usual around each step, so that a quiet part has accents as well.
+    """
     result = np.zeros(len(level))
     if not loud.any():
         return result
-    strong = _smooth(np.maximum(level, level[loud].min() - _SPAN)[:, None], 0.1, 0.1)[:, 0]
+    strong = _smooth(np.maximum(level, -_ACCENT_DEPTH)[:, None], 0.1, 0.1)[:, 0]
     threshold = float(np.percentile(strong[loud], 60))
     apart, half = round(_ACCENT_APART / STEP), round(_ACCENT_SECONDS / STEP / 2)
     bump = np.hanning(2 * half + 1)
     last = -apart
-    for j in np.flatnonzero(_is_peak(strong) & (strong >= threshold)):
+    for j in np.flatnonzero(_is_peak(strong) & (strong >= threshold) & loud):
         if j - last >= apart:
             first, end = max(j - half, 0), min(j + half + 1, len(result))
             result[first:end] = np.maximum(result[first:end], bump[first - j + half : end - j + half])
@@ -164,9 +190,13 @@ def _smooth(values: Array, attack: float, release: float) -> Array:
     return np.stack([np.convolve(column, kernel, mode="valid") for column in padded.T], axis=1)
 
 
-def _speak(mouth: Array, accents: Array, fps: float, count: int, settings: LipSyncSettings) -> Poses:
-    """Poses from mouth shapes `[J, 5]` and accents `[J]` at every STEP."""
+def _speak(
+    mouth: Array, accents: Array, fps: float, count: int, settings: LipSyncSettings, shut: Array | float = 0.0
+) -> Poses:
+    """Poses from mouth shapes `[J, 5]`, accents `[J]` and closures `[J]` at every STEP."""
     smooth = np.clip(settings.strength * _smooth(mouth, settings.attack, settings.release), 0, 1)
+    # After the smoothing, which would fill them: lips shut for a p in less time than they open for a vowel.
+    smooth *= (1 - np.asarray(shut))[..., None]
     steps, frames = np.arange(len(mouth)) * STEP, timeline.frame_times(count, fps)
     values = np.zeros((count, pose.COUNT))
     for column, index in enumerate(SHAPES):

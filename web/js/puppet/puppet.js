@@ -52,7 +52,7 @@ export class Puppet {
     });
   }
 
-  /** The last frame's bytes, `[size][size][4]`: sRGB, premultiplied. */
+  /** The last frame, `[size][size][4]` bytes: sRGB, premultiplied. */
   pixels() {
     return this.renderer.pixels();
   }

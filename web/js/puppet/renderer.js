@@ -17,6 +17,7 @@ export class Renderer {
   static async create(device, stages, picture, { tiles = tileScale(device.limits), ...code } = {}) {
     const renderer = new Renderer();
     Object.assign(renderer, { device, stages, tiles, size: 0, face: "", sized: [], kept: [] });
+    renderer.pixelBytes = code.floats ? VEC4 : 4;
     device.pushErrorScope("validation");
     const [toModel, resample, clamp, ...pipelines] = await Promise.all([
       renderer.#pipeline(TO_MODEL_SPACE),
@@ -54,16 +55,17 @@ export class Renderer {
     this.face = face;
   }
 
-  /** The frame's bytes, `[size][size][4]`: sRGB, premultiplied. */
+  /** The frame, `[size][size][4]`: sRGB, premultiplied; bytes, or with the option `floats` numbers of 0..1. */
   async pixels() {
-    const bytes = this.size * this.size * 4;
+    const bytes = this.size * this.size * this.pixelBytes;
     const usage = GPUBufferUsage.COPY_DST | GPUBufferUsage.MAP_READ;
     const copy = this.device.createBuffer({ size: bytes, usage });
     const encoder = this.device.createCommandEncoder();
     encoder.copyBufferToBuffer(this.frame, 0, copy, 0, bytes);
     this.device.queue.submit([encoder.finish()]);
     await copy.mapAsync(GPUMapMode.READ);
-    const pixels = new Uint8Array(copy.getMappedRange().slice(0));
+    const Numbers = this.pixelBytes === VEC4 ? Float32Array : Uint8Array;
+    const pixels = new Numbers(copy.getMappedRange().slice(0));
     copy.destroy();
     return pixels;
   }
@@ -136,7 +138,7 @@ export class Renderer {
       return buffer;
     };
     Object.assign(this, { sized: [], size, face: "" });
-    this.frame = sized(size * size * 4, GPUBufferUsage.COPY_SRC);
+    this.frame = sized(size * size * this.pixelBytes, GPUBufferUsage.COPY_SRC);
     const picture = sized(size * size * VEC4, GPUBufferUsage.COPY_DST);
     this.#pictureAt(picture, size);
     const below = {};

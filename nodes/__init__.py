@@ -16,7 +16,7 @@ from .pose_files import LoadPoses, PlotPoses, SavePoses, TrackedFace
 from .sequence import PoseSequence
 from .student import LoadStudent, StudentRender
 from .teacher import LoadTeacher, TeacherRender
-from .video import SaveVideo
+from .video import RenderVideo, SaveVideo
 
 NODES: list[type[io.ComfyNode]] = [
     LoadCharacter,
@@ -36,6 +36,7 @@ NODES: list[type[io.ComfyNode]] = [
     TeacherRender,
     DistillStudent,
     StudentRender,
+    RenderVideo,
     SaveVideo,
 ]
 

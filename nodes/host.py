@@ -146,25 +146,6 @@ def workflow_metadata(hidden: io.HiddenHolder) -> dict[str, str]:
     return {name: json.dumps(content) for name, content in known.items() if content}
 
 
-def linked_outputs(node_class: str) -> dict[str, set[int]] | None:
-    """Which outputs of each node of a class lead to other nodes in the graph that runs now; None where it is unknown.
-
-    A fingerprint is not told its node and its graph, so neither that nor the node itself asks ComfyUI's hidden inputs:
-    both must come to the same.
-    """
-    queue = getattr(getattr(PromptServer, "instance", None), "prompt_queue", None)
-    running = list(queue.currently_running.values()) if queue is not None else []
-    if len(running) != 1:
-        return None
-    graph = running[0][2]
-    linked: dict[str, set[int]] = {key: set() for key, node in graph.items() if node["class_type"] == node_class}
-    for node in graph.values():
-        for value in node["inputs"].values():
-            if isinstance(value, list) and len(value) == 2 and value[0] in linked:
-                linked[value[0]].add(value[1])
-    return linked
-
-
 def load_to_device(model: nn.Module, memory_required: int) -> torch.device:
     """Ask ComfyUI to bring a model to the device it computes on, with room for `memory_required` bytes beside it."""
     patcher = getattr(model, "comfy_patcher", None)

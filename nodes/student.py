@@ -16,8 +16,7 @@ from ..tha4_core.student.model import Student
 from ..tha4_core.student.renderer import check_size
 from . import host, types
 from .hub import FROM_HUB, hub_file, hub_inputs
-from .render import audio_input, background_inputs, image_outputs, images_if_used, shot, video_output, who_uses_images
-from .video import Audio, ShotVideo
+from .render import FrameSource, RenderJob, image_inputs, image_outputs, poses_input, render_images
 
 FOLDER = "students"
 DEMO = "demo"
@@ -106,6 +105,43 @@ class LoadStudent(io.ComfyNode):
         return io.NodeOutput(loaded, loaded.character)
 
 
+def student_inputs(note: str = "") -> list[io.Input]:
+    """The inputs that say how a student renders; their tooltips begin with `note`."""
+    return [
+        io.Int.Input(
+            "size",
+            default=SIZE,
+            min=256,
+            max=2048,
+            step=32,
+            optional=True,
+            tooltip=f"{note}Height and width of the frames. 512 is what students are trained for; 256 is a quick "
+            "preview. Above 512 the character's picture is used as large as it was, if it was larger.",
+        ),
+        io.Combo.Input(
+            "precision",
+            options=list(PRECISIONS),
+            optional=True,
+            tooltip=f"{note}What an NVIDIA GPU computes a student in. auto: whatever proves fastest in a first trial "
+            "and shows the same picture. Everything else computes in float32.",
+        ),
+    ]
+
+
+def student_frames(student: Student, size: int, precision: str) -> FrameSource:
+    """The frames of a student. Raises SizeError."""
+    check_size(size)
+    memory = int(_MEMORY * max(1, size / SIZE) ** 2)
+
+    def load() -> int:
+        return host.chunk_size(memory, host.load_to_device(student, memory), _POSES_AT_ONCE)
+
+    def render(poses: Tensor) -> Tensor:
+        return student.render(poses, size=size, tick=host.stop_if_interrupted, precision=precision)
+
+    return FrameSource(size, load, render)
+
+
 class StudentRender(io.ComfyNode):
     """A student's frames for a sequence of poses."""
 
@@ -115,37 +151,16 @@ class StudentRender(io.ComfyNode):
             node_id="THA4StudentRender",
             display_name="Student Render",
             category=types.CATEGORY,
-            description="Renders a distilled character in every pose of a sequence.",
+            description="Renders a distilled character in every pose of a sequence, as images. All frames are in "
+            "memory at once; for a long video take Render Video.",
             inputs=[
                 types.Student.Input("student", tooltip="From Load Student."),
-                types.Poses.Input("poses", tooltip="From Pose Vector, Pose Sequence or anything that makes poses."),
-                *background_inputs(),
-                io.Int.Input(
-                    "size",
-                    default=SIZE,
-                    min=256,
-                    max=2048,
-                    step=32,
-                    optional=True,
-                    tooltip="Height and width of the frames. 512 is what students are trained for; 256 is a quick "
-                    "preview. Above 512 the character's picture is used as large as it was, if it was larger.",
-                ),
-                io.Combo.Input(
-                    "precision",
-                    options=list(PRECISIONS),
-                    optional=True,
-                    tooltip="What an NVIDIA GPU computes a student in. auto: whatever proves fastest in a first trial "
-                    "and shows the same picture. Everything else computes in float32.",
-                ),
-                audio_input(),
+                poses_input(),
+                *image_inputs(),
+                *student_inputs(),
             ],
-            outputs=[*image_outputs("size x size"), video_output()],
-            hidden=[io.Hidden.unique_id],
+            outputs=image_outputs("size x size"),
         )
-
-    @classmethod
-    def fingerprint_inputs(cls, **_: object) -> str:
-        return who_uses_images("THA4StudentRender")
 
     @classmethod
     def execute(
@@ -158,18 +173,7 @@ class StudentRender(io.ComfyNode):
         background_image: Tensor | None = None,
         size: int = SIZE,
         precision: str = "auto",
-        audio: Audio | None = None,
     ) -> io.NodeOutput:
-        check_size(size)
-        memory = int(_MEMORY * max(1, size / SIZE) ** 2)
-
-        def start() -> int:
-            return host.chunk_size(memory, host.load_to_device(student, memory), _POSES_AT_ONCE)
-
-        def render(some: Tensor) -> Tensor:
-            return student.render(some, size=size, tick=host.stop_if_interrupted, precision=precision)
-
-        seen = shot(poses, size, start, render, background, background_color, background_image)
-        return io.NodeOutput(
-            *images_if_used(seen, rgba, "THA4StudentRender", cls.hidden.unique_id), ShotVideo(seen, audio)
-        )
+        frames = student_frames(student, size, precision)
+        job = RenderJob.from_inputs(frames, poses, background, background_color, background_image)
+        return io.NodeOutput(*render_images(job, rgba))

@@ -19,17 +19,7 @@ from ..tha4_core.teacher.pipeline import Teacher, convert_files
 from ..tha4_core.weights import downloads
 from ..tha4_core.weights.sets import PUBLICATIONS, Files, Publication, find_teacher_files
 from . import host, types
-from .render import (
-    Shot,
-    audio_input,
-    background_inputs,
-    image_outputs,
-    images_if_used,
-    shot,
-    video_output,
-    who_uses_images,
-)
-from .video import Audio, ShotVideo
+from .render import FrameSource, RenderJob, image_inputs, image_outputs, poses_input, render_images
 
 FOLDER = "teacher"
 DEMO_RIG = "demo rig"
@@ -125,6 +115,19 @@ def _dtype(precision: str) -> torch.dtype:
     return host.preferred_dtype() if precision == "auto" else PRECISIONS[precision]
 
 
+def teacher_frames(teacher: Teacher | DemoRig, character: Character) -> FrameSource:
+    """The frames of any character by a teacher."""
+
+    def load() -> int:
+        return host.chunk_size(_MEMORY_PER_POSE, host.load_to_device(teacher, _MEMORY_PER_POSE), _POSES_AT_ONCE)
+
+    def render(poses: Tensor) -> Tensor:
+        with host.interruptible(teacher):
+            return teacher.render(character, poses)
+
+    return FrameSource(SIZE, load, render)
+
+
 class TeacherRender(io.ComfyNode):
     """A teacher's frames of any character for a sequence of poses."""
 
@@ -134,29 +137,23 @@ class TeacherRender(io.ComfyNode):
             node_id="THA4TeacherRender",
             display_name="Teacher Render",
             category=types.CATEGORY,
-            description="Renders any character in every pose of a sequence. Slow beside a student, but it needs no "
-            "distillation. Poses that repeat, and faces that stay the same, are computed once.",
+            description="Renders any character in every pose of a sequence, as images. Slow beside a student, but it "
+            "needs no distillation. Poses that repeat, and faces that stay the same, are computed once. All frames "
+            "are in memory at once; for a long video take Render Video.",
             inputs=[
                 types.Character.Input("character", tooltip="From Load Character, or Load Student's character."),
                 types.Teacher.Input("teacher", tooltip="From Load Teacher."),
-                types.Poses.Input("poses", tooltip="From Pose Vector, Pose Sequence or anything that makes poses."),
-                *background_inputs(),
+                poses_input(),
+                *image_inputs(),
                 io.Boolean.Input(
                     "debug", default=False, tooltip="Also tile every intermediate image of the first pose."
                 ),
-                audio_input(),
             ],
             outputs=[
                 *image_outputs("512 x 512"),
                 io.Image.Output(display_name="debug", tooltip="The intermediate images; needs debug switched on."),
-                video_output(),
             ],
-            hidden=[io.Hidden.unique_id],
         )
-
-    @classmethod
-    def fingerprint_inputs(cls, **_: object) -> str:
-        return who_uses_images("THA4TeacherRender")
 
     @classmethod
     def execute(
@@ -169,26 +166,16 @@ class TeacherRender(io.ComfyNode):
         rgba: bool,
         debug: bool,
         background_image: Tensor | None = None,
-        audio: Audio | None = None,
     ) -> io.NodeOutput:
-        def start() -> int:
-            return host.chunk_size(_MEMORY_PER_POSE, host.load_to_device(teacher, _MEMORY_PER_POSE), _POSES_AT_ONCE)
-
-        def render(some: Tensor) -> Tensor:
-            with host.interruptible(teacher):
-                return teacher.render(character, some)
-
-        seen = shot(poses, SIZE, start, render, background, background_color, background_image)
-        image, mask = images_if_used(seen, rgba, "THA4TeacherRender", cls.hidden.unique_id)
-        return io.NodeOutput(
-            image, mask, _sheet(seen, teacher, character) if debug else _NO_SHEET, ShotVideo(seen, audio)
-        )
+        frames = teacher_frames(teacher, character)
+        job = RenderJob.from_inputs(frames, poses, background, background_color, background_image)
+        image, mask = render_images(job, rgba)
+        return io.NodeOutput(image, mask, _debug_sheet(teacher, character, poses) if debug else _NO_DEBUG_SHEET)
 
 
-_NO_SHEET = ExecutionBlocker("Teacher Render's debug output is connected: switch its debug input on.")
+_NO_DEBUG_SHEET = ExecutionBlocker("Teacher Render's debug output is connected: switch its debug input on.")
 
 
-def _sheet(seen: Shot, teacher: Teacher | DemoRig, character: Character) -> Tensor:
-    seen.start()
+def _debug_sheet(teacher: Teacher | DemoRig, character: Character, poses: Poses) -> Tensor:
     with host.interruptible(teacher):
-        return host.to_image(outputs_sheet(teacher.outputs(character, seen.poses.values[:1])))
+        return host.to_image(outputs_sheet(teacher.outputs(character, poses.values[:1])))

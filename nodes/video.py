@@ -1,4 +1,4 @@
-"""The VIDEO that a render node gives, and Save Video with Alpha."""
+"""Render Video, which gives a VIDEO whose frames are rendered while it is saved, and Save Video with Alpha."""
 
 from __future__ import annotations
 
@@ -18,28 +18,37 @@ from comfy_api.util import VideoComponents
 from torch import Tensor
 
 from ..tha4_core import video as videos
+from ..tha4_core.demo import DemoRig
 from ..tha4_core.errors import VideoError
+from ..tha4_core.picture.character import Character
+from ..tha4_core.picture.model_space import SIZE
+from ..tha4_core.pose import Poses
+from ..tha4_core.student.model import Student
+from ..tha4_core.teacher.pipeline import Teacher
 from ..tha4_core.video import FORMATS, Sound, Video
 from . import host, types
-from .render import Shot, render_images
+from .render import FrameSource, RenderJob, background_image_input, background_inputs, poses_input, render_images
+from .student import student_frames, student_inputs
+from .teacher import teacher_frames
 
 Audio = dict[str, Any]
 """ComfyUI's AUDIO: `waveform` `[1, channels, samples]` and `sample_rate`."""
 
 _NO_SOUND = "An animated WebP has no sound: the audio is left out."
+_STUDENTS_ONLY = "size and precision are for students: a teacher renders 512 x 512 in its own precision."
 
 
-class ShotVideo(VideoInput):
-    """ComfyUI's VIDEO of a shot: frames are rendered when they are asked for, and again each time they are."""
+class LazyVideo(VideoInput):
+    """A VIDEO that holds no frames. They are rendered when somebody reads or saves it, and again each time."""
 
-    def __init__(self, shot: Shot, audio: Audio | None) -> None:
-        self.shot, self.audio = shot, audio
+    def __init__(self, job: RenderJob, audio: Audio | None) -> None:
+        self.job, self.audio = job, audio
 
     def get_components(self) -> VideoComponents:
-        """All frames at once, as the render node's IMAGE; the one thing here that takes memory for each."""
-        image, mask = render_images(self.shot, rgba=False)
-        known = {field.name for field in fields(VideoComponents)}  # not all that ComfyUI has today were always there
-        extra = {"alpha": 1 - mask[..., None]} if "alpha" in known and self.shot.behind is None else {}
+        """All frames at once, as IMAGE; only this takes memory for every frame."""
+        image, mask = render_images(self.job, rgba=False)
+        known = {field.name for field in fields(VideoComponents)}  # older versions of ComfyUI have no alpha
+        extra = {"alpha": 1 - mask[..., None]} if "alpha" in known and self.job.background is None else {}
         return VideoComponents(images=image, audio=self._audio(), frame_rate=self.get_frame_rate(), **extra)
 
     def save_to(
@@ -53,20 +62,20 @@ class ShotVideo(VideoInput):
     ) -> None:
         """Render and encode one frame after another, as H.264 in MP4: what ComfyUI's own Save Video asks for.
 
-        Frames without a background get the render node's background_color, because MP4 has no alpha. The pictures
-        have 8 bits whatever `bit_depth` asks.
+        Frames without a background get Render Video's background_color, because MP4 has no alpha. Pictures have 8
+        bits, whatever `bit_depth` says.
         """
         if format not in ("auto", "mp4") or codec not in ("auto", "h264"):
             raise VideoError(
-                f"This saves mp4 with h264, not {format} with {codec}; Save Video with Alpha knows others."
+                f"This saves mp4 with h264, not {format} with {codec}. For other formats use Save Video with Alpha."
             )
         texts = {name: text if isinstance(text, str) else json.dumps(text) for name, text in (metadata or {}).items()}
         target = path if isinstance(path, streams.IOBase) else Path(path)
-        videos.save(self.film(False, texts), target, FORMATS["mp4"], {} if crf is None else {"crf": str(crf)})
+        videos.save(self.to_video(False, texts), target, FORMATS["mp4"], {} if crf is None else {"crf": str(crf)})
 
     def as_trimmed(
         self, start_time: float | None = None, duration: float | None = None, strict_duration: bool = False
-    ) -> ShotVideo | None:
+    ) -> LazyVideo | None:
         """The part that begins at `start_time` seconds (negative: from the end); None where there is none."""
         whole = self.get_duration()
         start = max(0.0, start_time or 0.0) if (start_time or 0.0) >= 0 else max(0.0, whole + (start_time or 0.0))
@@ -74,19 +83,19 @@ class ShotVideo(VideoInput):
         first, last = (round(seconds * self.get_frame_rate()) for seconds in (start, start + length))
         if first >= self.get_frame_count() or last <= first or (strict_duration and last > self.get_frame_count()):
             return None
-        return ShotVideo(self.shot.part(slice(first, last)), self._audio_from(start))
+        return LazyVideo(self.job.part(slice(first, last)), self._audio_from(start))
 
     def get_dimensions(self) -> tuple[int, int]:
         """Width and height in pixels."""
-        return self.shot.size, self.shot.size
+        return self.job.source.size, self.job.source.size
 
     def get_frame_count(self) -> int:
         """How many frames there are."""
-        return len(self.shot.poses)
+        return len(self.job.poses)
 
     def get_frame_rate(self) -> Fraction:
         """Frames a second."""
-        return Fraction(self.shot.poses.fps).limit_denominator(1001)
+        return Fraction(self.job.poses.fps).limit_denominator(1001)
 
     def get_duration(self) -> float:
         """Length in seconds."""
@@ -96,14 +105,15 @@ class ShotVideo(VideoInput):
         """What `save_to` writes."""
         return "mp4"
 
-    def film(self, alpha: bool, metadata: dict[str, str]) -> Video:
-        """What is to be written, with alpha where it is asked for and there is any."""
+    def to_video(self, alpha: bool, metadata: dict[str, str]) -> Video:
+        """The video for the encoder; `alpha`: with alpha, if the frames are transparent."""
+        alpha = alpha and self.job.background is None
         return Video(
-            self.shot.pictures(alpha and self.shot.behind is None),
+            self.job.pictures(alpha),
             self.get_frame_count(),
             self.get_dimensions(),
             self.get_frame_rate(),
-            alpha and self.shot.behind is None,
+            alpha,
             _sound(self.audio),
             metadata,
         )
@@ -122,6 +132,85 @@ class ShotVideo(VideoInput):
         return {**self.audio, "waveform": self.audio["waveform"][..., first:]}
 
 
+class RenderVideo(io.ComfyNode):
+    """A video of a character, for a sequence of poses."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="THA4RenderVideo",
+            display_name="Render Video",
+            category=types.CATEGORY,
+            description="A video of a student, or of a character by a teacher. Its frames are rendered while a node "
+            "saves it, so a long video needs no more memory than a short one. Connect a student, or a teacher and a "
+            "character.",
+            inputs=[
+                types.Student.Input("student", optional=True, tooltip="From Load Student. Or connect a teacher."),
+                types.Teacher.Input(
+                    "teacher", optional=True, tooltip="From Load Teacher, instead of a student. It needs a character."
+                ),
+                types.Character.Input(
+                    "character",
+                    optional=True,
+                    tooltip="Whom the teacher renders: from Load Character, or Load Student's character. A student "
+                    "needs none.",
+                ),
+                poses_input(),
+                *background_inputs("when background is color, and in a file that cannot be transparent (mp4)"),
+                background_image_input(),
+                *student_inputs("Only for a student; a teacher renders 512 x 512. "),
+                io.Audio.Input("audio", optional=True, tooltip="The sound of the video; cut where the poses end."),
+            ],
+            outputs=[
+                io.Video.Output(
+                    display_name="video",
+                    tooltip="For Save Video with Alpha, or Save Video. Every node that saves it renders the frames.",
+                )
+            ],
+            hidden=[io.Hidden.unique_id],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        poses: Poses,
+        background: str,
+        background_color: str,
+        student: Student | None = None,
+        teacher: Teacher | DemoRig | None = None,
+        character: Character | None = None,
+        background_image: Tensor | None = None,
+        size: int = SIZE,
+        precision: str = "auto",
+        audio: Audio | None = None,
+    ) -> io.NodeOutput:
+        source = _frame_source(student, teacher, character, size, precision)
+        if student is None and (size, precision) != (SIZE, "auto"):
+            host.show_text(_STUDENTS_ONLY, cls.hidden.unique_id)
+        job = RenderJob.from_inputs(source, poses, background, background_color, background_image)
+        return io.NodeOutput(LazyVideo(job, audio))
+
+
+def _frame_source(
+    student: Student | None, teacher: Teacher | DemoRig | None, character: Character | None, size: int, precision: str
+) -> FrameSource:
+    """What renders the frames. Raises VideoError where it is not clear what should."""
+    if student is not None:
+        if teacher is not None:
+            raise VideoError("Render Video has a student and a teacher: disconnect one of them.")
+        if character is not None:
+            raise VideoError(
+                "Render Video has a student and a character, but a student renders only its own character: disconnect "
+                "character, or connect a teacher instead of the student."
+            )
+        return student_frames(student, size, precision)
+    if teacher is None:
+        raise VideoError("Render Video has nothing to render: connect a student, or a teacher and a character.")
+    if character is None:
+        raise VideoError("Render Video has a teacher but no character: connect Load Character's character.")
+    return teacher_frames(teacher, character)
+
+
 class SaveVideo(io.ComfyNode):
     """A video to a file, with alpha."""
 
@@ -131,10 +220,10 @@ class SaveVideo(io.ComfyNode):
             node_id="THA4SaveVideo",
             display_name="Save Video with Alpha",
             category=types.CATEGORY,
-            description="Saves a video with its transparency, which ComfyUI's Save Video cannot. A render node's video "
-            "is rendered while it is saved, so that its length takes no memory.",
+            description="Saves a video with its transparency, which ComfyUI's Save Video cannot. The frames of Render "
+            "Video are rendered while they are saved, so that the length of the video takes no memory.",
             inputs=[
-                io.Video.Input("video", tooltip="From Student Render or Teacher Render, or any other VIDEO."),
+                io.Video.Input("video", tooltip="From Render Video, or any other VIDEO."),
                 io.String.Input("filename_prefix", default="THA4/video", tooltip="Folder and beginning of the name."),
                 io.Combo.Input(
                     "format",
@@ -158,19 +247,19 @@ class SaveVideo(io.ComfyNode):
     @classmethod
     def execute(cls, video: VideoInput, filename_prefix: str, format: str, quality: int) -> io.NodeOutput:
         kind = FORMATS[format]
-        film = _film(video, kind.alpha_pixels is not None, host.workflow_metadata(cls.hidden))
-        if film.sound is not None and kind.audio_codec is None:
+        content = _to_video(video, kind.alpha_pixels is not None, host.workflow_metadata(cls.hidden))
+        if content.sound is not None and kind.audio_codec is None:
             host.show_text(_NO_SOUND, cls.hidden.unique_id)
-        path = host.new_output_path(filename_prefix, f".{format}", film.size)
-        videos.save(film, path, kind, quality=quality)
+        path = host.new_output_path(filename_prefix, f".{format}", content.size)
+        videos.save(content, path, kind, quality=quality)
         saved = ui.SavedResult(path.name, host.in_output_folder(path), io.FolderType.output)
         return io.NodeOutput(str(path), ui=ui.PreviewVideo([saved]))
 
 
-def _film(video: VideoInput, alpha: bool, metadata: dict[str, str]) -> Video:
-    """Any VIDEO as what is to be written. Others than ours come with all their frames in memory."""
-    if isinstance(video, ShotVideo):
-        return video.film(alpha, metadata)
+def _to_video(video: VideoInput, alpha: bool, metadata: dict[str, str]) -> Video:
+    """Any VIDEO for the encoder. Those of other packs come with all their frames in memory."""
+    if isinstance(video, LazyVideo):
+        return video.to_video(alpha, metadata)
     components = video.get_components()
     pictures, transparency = components.images[..., :3], getattr(components, "alpha", None)
     count, height, width = pictures.shape[:3]
@@ -178,11 +267,11 @@ def _film(video: VideoInput, alpha: bool, metadata: dict[str, str]) -> Video:
         pictures = torch.cat([pictures, transparency.reshape(count, height, width, 1)], dim=-1)
     rate = Fraction(components.frame_rate).limit_denominator(1001)
     return Video(
-        _in_turn(pictures), count, (width, height), rate, pictures.shape[-1] == 4, _sound(components.audio), metadata
+        _one_by_one(pictures), count, (width, height), rate, pictures.shape[-1] == 4, _sound(components.audio), metadata
     )
 
 
-def _in_turn(pictures: Tensor) -> Iterator[Tensor]:
+def _one_by_one(pictures: Tensor) -> Iterator[Tensor]:
     for items in host.chunks(len(pictures), 1, lambda _: None):
         yield pictures[items]
 

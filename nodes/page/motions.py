@@ -1,4 +1,4 @@
-"""Motions for the page before anything is queued: the nodes of a graph that make poses, executed on their own."""
+"""Motions for the page before the graph is queued: only the nodes that make poses are executed."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from .preview_queue import Job
 from .request import Refused, text
 from .run_results import MOST_FRAMES, recall
 
-MAKERS = {
-    f"THA4{maker.__name__}": maker
-    for maker in (
+POSE_NODES = {
+    f"THA4{node.__name__}": node
+    for node in (
         PoseVector,
         PoseSequence,
         Expression,
@@ -38,7 +38,7 @@ MAKERS = {
         EditPoses,
     )
 }
-"""The nodes that make poses out of numbers, texts and files alone."""
+"""The nodes that make poses from numbers, texts and files only."""
 
 SOUND_SUFFIXES = (".wav", ".mp3", ".flac", ".ogg", ".opus", ".m4a", ".aac", ".webm", ".mp4")
 _LOAD_AUDIO = "LoadAudio"
@@ -51,80 +51,83 @@ Graph = Mapping[str, Any]
 
 
 class KnownAfterRun(Exception):  # noqa: N818 - no error: most graphs have such nodes
-    """Only a run of the graph can tell what this node makes."""
+    """The output of this node is known only after a run of the graph."""
 
 
-def poses_job(asked: Mapping[str, Any]) -> tuple[Job, str]:
-    """What a request for a motion asks for. Raises Refused."""
-    if "ran" in asked:
-        poses = recall(text(asked, "ran", None, 64))
+def poses_job(body: Mapping[str, Any]) -> tuple[Job, str]:
+    """The job for a request of a motion, and how its error begins. Raises Refused."""
+    if "run_result" in body:
+        poses = recall(text(body, "run_result", None, 64))
         if poses is None:
-            raise Refused(HTTPStatus.NOT_FOUND, "This motion is forgotten. Run the graph again.")
-        return lambda tick: numbers(poses), ""
-    graph, node = asked.get("graph"), text(asked, "node", None, 100)
+            raise Refused(HTTPStatus.NOT_FOUND, "This motion is no longer in memory. Run the graph again.")
+        return lambda tick: to_json(poses), ""
+    graph, node = body.get("graph"), text(body, "node", None, 100)
     if not isinstance(graph, Mapping) or len(graph) > _MOST_NODES or node not in graph:
         raise Refused(
             HTTPStatus.BAD_REQUEST, f"graph must be an object of at most {_MOST_NODES} nodes, with node in it."
         )
-    return lambda tick: _answer(graph, node, tick), ""
+    return lambda tick: _evaluate_to_json(graph, node, tick), ""
 
 
-def _answer(graph: Graph, node: str, tick: Callable[[], None]) -> bytes:
-    """The motion, or why there is none: a slip in a script is no error of the request."""
+def _evaluate_to_json(graph: Graph, node: str, tick: Callable[[], None]) -> bytes:
+    """The motion, or the reason why there is none: a mistake in a script is not an error of the request."""
     try:
-        return numbers(evaluate(graph, node, tick))
+        return to_json(evaluate(graph, node, tick))
     except KnownAfterRun as later:
         return json.dumps({"problem": str(later), "after_run": True}).encode()
     except THA4Error as error:
         return json.dumps({"problem": str(error)}).encode()
 
 
-def numbers(poses: Poses) -> bytes:
-    """A motion as JSON: frames per second, frames, and the curves of what moves, in thousandths."""
+def to_json(poses: Poses) -> bytes:
+    """A motion as JSON: its fps, its number of frames, and the curves of the parameters that move, in thousandths."""
     values = (poses.values * _THOUSANDTHS).round().int()
     moving = values.any(dim=0).tolist()
     curves = {name: values[:, i].tolist() for i, name in enumerate(NAMES) if moving[i]}
     return json.dumps({"fps": poses.fps, "frames": len(poses), "curves": curves}, separators=(",", ":")).encode()
 
 
-def evaluate(graph: Graph, node: str, tick: Callable[[], None], above: tuple[str, ...] = ()) -> Poses:
-    """The poses of one node of a graph in API form, with those of the nodes before it.
+def evaluate(graph: Graph, node: str, tick: Callable[[], None], parents: tuple[str, ...] = ()) -> Poses:
+    """The poses that one node of a graph in API form makes; the nodes that it is linked to are executed first.
 
-    Raises KnownAfterRun, Refused where the graph is none, and THA4Error where an input is wrong.
+    `parents` are the nodes whose inputs are being evaluated. Raises KnownAfterRun, Refused where the graph is not
+    valid, and THA4Error where an input is wrong.
     """
     tick()
-    class_type, given = _entry(graph, node)
-    maker = MAKERS.get(class_type)
-    if maker is None:
+    class_type, values = _entry(graph, node)
+    node_class = POSE_NODES.get(class_type)
+    if node_class is None:
         raise KnownAfterRun("This motion is known once the graph has run.")
-    if node in above:
-        raise Refused(HTTPStatus.BAD_REQUEST, "The graph goes round in a circle.")
+    if node in parents:
+        raise Refused(HTTPStatus.BAD_REQUEST, "The graph has a cycle.")
     inputs: dict[str, Any] = {}
-    for declared in maker.define_schema().inputs:
-        if declared.id in given:
-            value = given[declared.id]
+    for declared in node_class.define_schema().inputs:
+        if declared.id in values:
+            value = values[declared.id]
             linked = _linked(value)
             inputs[declared.id] = (
-                _value(declared, value) if linked is None else _fetched(graph, declared, linked, tick, (*above, node))
+                _value(declared, value)
+                if linked is None
+                else _linked_value(graph, declared, linked, tick, (*parents, node))
             )
         elif not declared.optional:
             raise MotionError(f"{declared.id} is not connected.")
-    _refuse_long(_frames(maker, inputs))
-    poses: Poses = maker.execute(**inputs).result[0]
+    _refuse_long(_expected_frames(node_class, inputs))
+    poses: Poses = node_class.execute(**inputs).result[0]
     _refuse_long(len(poses))
     return poses
 
 
 def _entry(graph: Graph, node: str) -> tuple[str, Mapping[str, Any]]:
     entry = graph.get(node)
-    given = entry.get("inputs") if isinstance(entry, Mapping) else None
-    if not isinstance(entry, Mapping) or not isinstance(given, Mapping):
+    inputs = entry.get("inputs") if isinstance(entry, Mapping) else None
+    if not isinstance(entry, Mapping) or not isinstance(inputs, Mapping):
         raise Refused(HTTPStatus.BAD_REQUEST, 'Every node must be an object with "class_type" and "inputs".')
-    return text(entry, "class_type", None, 200), given
+    return text(entry, "class_type", None, 200), inputs
 
 
 def _linked(value: object) -> str | None:
-    """The node that an input is linked to, where it is linked."""
+    """The id of the node that an input is linked to; None where it is not linked."""
     if not isinstance(value, list):
         return None
     if len(value) != 2 or not isinstance(value[0], str) or type(value[1]) is not int:
@@ -132,13 +135,15 @@ def _linked(value: object) -> str | None:
     return value[0]
 
 
-def _fetched(graph: Graph, declared: io.Input, node: str, tick: Callable[[], None], above: tuple[str, ...]) -> Any:
+def _linked_value(
+    graph: Graph, declared: io.Input, node: str, tick: Callable[[], None], parents: tuple[str, ...]
+) -> Any:
     if declared.get_io_type() == types.Poses.io_type:
-        return evaluate(graph, node, tick, above)
+        return evaluate(graph, node, tick, parents)
     if declared.get_io_type() == io.Audio.io_type and node in graph:
-        class_type, given = _entry(graph, node)
+        class_type, inputs = _entry(graph, node)
         if class_type == _LOAD_AUDIO:
-            return _sound(text(given, "audio", None, 300))
+            return _sound(text(inputs, "audio", None, 300))
     raise KnownAfterRun(f"{declared.id} is known once the graph has run.")
 
 
@@ -147,11 +152,11 @@ def _sound(name: str) -> dict[str, Any]:
         raise MotionError(f"There is no sound {reading.shorten(name)} in the input folder.")
     path = host.input_path(name)
     if path.stat().st_size > _MOST_BYTES:
-        raise KnownAfterRun(f"{name} is too large to be heard before the graph runs.")
+        raise KnownAfterRun(f"{name} is too large to be read before the graph runs.")
     try:
         return host.load_sound(path)
     except ValueError as error:
-        raise MotionError(f"{name} cannot be heard: {error}") from error
+        raise MotionError(f"{name} cannot be read as sound: {error}") from error
 
 
 def _value(declared: io.Input, value: object) -> Any:
@@ -166,26 +171,26 @@ def _value(declared: io.Input, value: object) -> Any:
         if value not in (declared.options or []):
             raise MotionError(f"{name}: there is no {reading.shorten(value)}.")
         return value
-    wanted, what = (bool, "true or false") if isinstance(declared, io.Boolean.Input) else (str, "a text")
-    if not isinstance(value, wanted) or (isinstance(value, str) and len(value) > _MOST_TEXT):
+    expected, what = (bool, "true or false") if isinstance(declared, io.Boolean.Input) else (str, "a text")
+    if not isinstance(value, expected) or (isinstance(value, str) and len(value) > _MOST_TEXT):
         raise MotionError(f"{name} must be {what}, not {reading.shorten(value)}.")
     return value
 
 
-def _frames(maker: type[io.ComfyNode], inputs: Mapping[str, Any]) -> float:
-    """About how many frames a node is going to make: asked before it makes them."""
+def _expected_frames(node_class: type[io.ComfyNode], inputs: Mapping[str, Any]) -> float:
+    """About how many frames a node will make."""
     before = inputs.get("poses")
-    if maker is PoseSequence:
+    if node_class is PoseSequence:
         options = {"poses": inputs.get("keys"), "known": known_expressions(), "length": inputs["length"] or None}
         return script.parse(inputs["script"], loop=inputs["loop"], **options).length * inputs["fps"]
-    if maker is CombinePoses:
+    if node_class is CombinePoses:
         a, b = inputs["a"], inputs["b"]
         return len(a) + len(b) * a.fps / b.fps
-    if maker is EditPoses:
+    if node_class is EditPoses:
         return len(before) / inputs["speed"] * ((inputs["fps"] or before.fps) / before.fps)
-    if maker is IdleMotion:
+    if node_class is IdleMotion:
         return len(before) if before else inputs["seconds"] * inputs["fps"]
-    if maker is LipSync:
+    if node_class is LipSync:
         return _speech_seconds(inputs) * (before.fps if before else inputs["fps"])
     return 1
 

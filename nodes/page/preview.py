@@ -1,4 +1,4 @@
-"""Live frames for the page: which character, made how, as what picture."""
+"""Preview frames for the page: the characters that can be previewed, rendering, encoding."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ KINDS = ("student", "rig")
 RIG = "demo"
 SIZES = range(64, images.SIZE + 1, 32)
 """Heights and widths that the page may ask for."""
-_STUDENTS = 3  # kept open, 6 MB each
+_CACHED_STUDENTS = 3  # 6 MB each
 _QUALITY = 85
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """What a frame is to show: a character by kind and name, a pose `[1, 45]`, and how fine."""
+class FrameRequest:
+    """A frame to render: a character by kind and name, a pose `[1, 45]`, the size in pixels, lossless or not."""
 
     kind: str
     name: str
@@ -51,35 +51,36 @@ def is_known(kind: str, name: str) -> bool:
     return name == RIG if kind == "rig" else name in students()
 
 
-def render(wanted: Wanted, tick: Callable[[], None]) -> bytes:
+def render(request: FrameRequest, tick: Callable[[], None]) -> bytes:
     """The frame as a WebP with alpha. What `tick` raises ends it. Raises THA4Error and OSError for broken files.
 
-    To be called from one thread alone: the students that it keeps open are that thread's.
+    Call it from one thread only: the cache of students has no lock.
     """
     tick()
-    # On the CPU whatever the machine has: a GPU's memory belongs to the graph.
-    with torch.inference_mode(), _polite():
-        if wanted.kind == "rig":
-            frames = _rig().render(demo_character(), wanted.pose)
+    # Always on the CPU: the GPU's memory belongs to the graph.
+    with torch.inference_mode(), _threads():
+        if request.kind == "rig":
+            frames = _rig().render(demo_character(), request.pose)
         else:
-            frames = _student(wanted.name).render(wanted.pose, size=wanted.size, tick=tick)
+            frames = _student(request.name).render(request.pose, size=request.size, tick=tick)
         tick()
         picture = host.to_pillow(images.to_srgb(frames)[0])
-    return _webp(picture, wanted)
+    return _webp(picture, request)
 
 
-def _polite() -> AbstractContextManager[object]:
-    """While a graph is running, one thread for us."""
+def _threads() -> AbstractContextManager[object]:
+    """One thread only while a graph is running: the processor belongs to the graph."""
     return own_threads(1) if host.is_prompt_running() else nullcontext()
 
 
-def _webp(picture: Image.Image, wanted: Wanted) -> bytes:
-    if picture.width != wanted.size:
-        picture = picture.resize((wanted.size, wanted.size), Image.Resampling.BILINEAR)
+def _webp(picture: Image.Image, request: FrameRequest) -> bytes:
+    if picture.width != request.size:
+        picture = picture.resize((request.size, request.size), Image.Resampling.BILINEAR)
     encoded = io.BytesIO()
-    # At method 0 encoding takes a tenth of the frame's time; a lossless picture of it is twice the size of a slow one.
-    quality = 0 if wanted.lossless else _QUALITY
-    picture.save(encoded, "WEBP", lossless=wanted.lossless, quality=quality, method=0)
+    # At method 0 encoding takes a tenth of the frame's time; a lossless file is then twice as large as a slow
+    # method's.
+    quality = 0 if request.lossless else _QUALITY
+    picture.save(encoded, "WEBP", lossless=request.lossless, quality=quality, method=0)
     return encoded.getvalue()
 
 
@@ -88,19 +89,19 @@ def _rig() -> DemoRig:
     return DemoRig()
 
 
-_open: OrderedDict[str, tuple[float, Student]] = OrderedDict()
+_student_cache: OrderedDict[str, tuple[float, Student]] = OrderedDict()
 
 
 def _student(name: str) -> Student:
-    """The student of that name, from the few that are kept open; read anew where its file has changed."""
+    """The student of that name, from the cache unless its file has changed."""
     try:
         path = student_path(name)
-    except KeyError as error:  # it went away since it was asked for
+    except KeyError as error:  # deleted after the request was checked
         raise WeightsError(f"There is no student named {name} any more.") from error
-    changed, known = student_time(path), _open.pop(str(path), None)
-    if known is None or known[0] != changed:
-        known = changed, Student.load(path)
-    _open[str(path)] = known
-    while len(_open) > _STUDENTS:
-        _open.popitem(last=False)
-    return known[1]
+    changed, cached = student_time(path), _student_cache.pop(str(path), None)
+    if cached is None or cached[0] != changed:
+        cached = changed, Student.load(path)
+    _student_cache[str(path)] = cached
+    while len(_student_cache) > _CACHED_STUDENTS:
+        _student_cache.popitem(last=False)
+    return cached[1]

@@ -1,4 +1,4 @@
-"""One render at a time, in a thread of its own; of each client only the newest request counts."""
+"""The queue of previews: one worker thread, and of each client only the newest request counts."""
 
 from __future__ import annotations
 
@@ -9,62 +9,62 @@ from collections.abc import Callable
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 
 Job = Callable[[Callable[[], None]], bytes]
-"""Makes a frame; now and then calls what it is given, which raises `Superseded` once nobody wants the frame."""
+"""Makes the body of a response. It calls its argument now and then, which raises `Superseded` once nobody waits."""
 
-CLIENTS = 16
+MAX_CLIENTS = 16
 """How many clients may wait at once."""
-_REST = 9.0  # while a prompt runs, the thread rests this many times as long as it has worked
+_REST_RATIO = 9.0  # while a prompt runs, the worker rests this many times as long as it has worked
 
 
-class Superseded(Exception):  # noqa: N818 - no error: the usual end of a frame while the hand moves
-    """Nobody wants this frame any more."""
+class Superseded(Exception):  # noqa: N818 - no error: the usual end of a preview while the user drags
+    """Nobody waits for this preview any more."""
 
 
-class Busy(Exception):  # noqa: N818 - a state, not an error of ours
-    """Too many clients wait already."""
+class QueueFull(Exception):  # noqa: N818 - the client may try again
+    """MAX_CLIENTS clients wait already."""
 
 
-class _Ticket:
-    def __init__(self, job: Job, gone: Callable[[], bool]) -> None:
-        self.job, self.gone = job, gone
+class _Request:
+    def __init__(self, job: Job, is_disconnected: Callable[[], bool]) -> None:
+        self.job, self.is_disconnected = job, is_disconnected
         self.superseded = threading.Event()
         self.future: Future[bytes] | None = None
 
     def check(self) -> None:
-        if self.superseded.is_set() or self.gone():
+        if self.superseded.is_set() or self.is_disconnected():
             raise Superseded
 
 
-class Desk:
-    """Takes jobs from the event loop. `busy` says whether a prompt is running; then it works a tenth of the time."""
+class PreviewQueue:
+    """Runs jobs of the event loop in its thread. While `is_prompt_running()`, it works a tenth of the time."""
 
-    def __init__(self, busy: Callable[[], bool]) -> None:
-        self._busy = busy
-        self._newest: dict[str, _Ticket] = {}
+    def __init__(self, is_prompt_running: Callable[[], bool]) -> None:
+        self._is_prompt_running = is_prompt_running
+        self._newest: dict[str, _Request] = {}
         self._thread = ThreadPoolExecutor(1, "tha4-preview")
-        self._free_at = 0.0
+        self._rest_until = 0.0
 
-    async def frame(self, client: str, job: Job, gone: Callable[[], bool]) -> bytes:
-        """The frame that `job` makes. `gone` tells whether whoever asked has hung up.
+    async def run(self, client: str, job: Job, is_disconnected: Callable[[], bool]) -> bytes:
+        """What `job` returns.
 
-        Raises Superseded where a newer request of the same client came or the client has gone, Busy where CLIENTS
-        others are waiting, and whatever the job raises.
+        Raises Superseded where a newer request of the same client came or the client has disconnected, QueueFull
+        where MAX_CLIENTS others are waiting, and whatever the job raises.
         """
-        if client not in self._newest and len(self._newest) >= CLIENTS:
-            raise Busy
-        ticket = _Ticket(job, gone)
+        if client not in self._newest and len(self._newest) >= MAX_CLIENTS:
+            raise QueueFull
+        request = _Request(job, is_disconnected)
         self._supersede(client)
-        self._newest[client] = ticket
-        ticket.future = self._thread.submit(self._work, ticket)
+        self._newest[client] = request
+        request.future = self._thread.submit(self._work, request)
         try:
-            return await asyncio.wrap_future(ticket.future)
+            return await asyncio.wrap_future(request.future)
         except (CancelledError, asyncio.CancelledError):
-            if ticket.superseded.is_set():
+            if request.superseded.is_set():
                 raise Superseded from None
             raise
         finally:
-            ticket.superseded.set()
-            if self._newest.get(client) is ticket:
+            request.superseded.set()
+            if self._newest.get(client) is request:
                 del self._newest[client]
 
     def _supersede(self, client: str) -> None:
@@ -74,18 +74,18 @@ class Desk:
             if older.future is not None:
                 older.future.cancel()
 
-    def _work(self, ticket: _Ticket) -> bytes:
-        self._make_way(ticket)
+    def _work(self, request: _Request) -> bytes:
+        self._rest(request)
         start = time.monotonic()
         try:
-            return ticket.job(ticket.check)
+            return request.job(request.check)
         finally:
             end = time.monotonic()
-            self._free_at = end + (end - start) * _REST
+            self._rest_until = end + (end - start) * _REST_RATIO
 
-    def _make_way(self, ticket: _Ticket) -> None:
-        """Wait for the rest that a running prompt is owed."""
-        ticket.check()
-        while self._busy() and (left := self._free_at - time.monotonic()) > 0:
-            ticket.superseded.wait(min(left, 0.1))
-            ticket.check()
+    def _rest(self, request: _Request) -> None:
+        """Leave the processor to a running prompt until the rest after the last job is over."""
+        request.check()
+        while self._is_prompt_running() and (left := self._rest_until - time.monotonic()) > 0:
+            request.superseded.wait(min(left, 0.1))
+            request.check()

@@ -1,4 +1,4 @@
-"""What every route asks of a request: it comes from our own page, in time, and is a small JSON object."""
+"""Checks that every route makes: a request comes from our own page, in time, and is a small JSON object."""
 
 from __future__ import annotations
 
@@ -12,50 +12,52 @@ from aiohttp import web
 
 from ...tha4_core.errors import MotionError
 from ...tha4_core.motion import reading
-from .preview_queue import Busy, Desk, Job, Superseded
+from .preview_queue import Job, PreviewQueue, QueueFull, Superseded
 
 NO_STORE = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 MAX_NAME = 300
 _MAX_BODY = 16 * 1024
-_PATIENCE = 10.0  # seconds in which a body must have come
+_BODY_TIMEOUT = 10.0  # seconds
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-class Refused(Exception):  # noqa: N818 - it is what happens to a request
-    """A request that is answered with an error."""
+class Refused(Exception):  # noqa: N818 - the client's error, not the server's
+    """A request that gets an error of that status as its response."""
 
     def __init__(self, status: HTTPStatus, message: str) -> None:
         super().__init__(message)
         self.status = status
 
 
-def answering(handler: Handler) -> Handler:
-    """A handler whose refusals become JSON."""
+def with_json_errors(handler: Handler) -> Handler:
+    """A handler whose errors of the client become JSON. It refuses requests from other sites."""
 
-    async def answer(request: web.Request) -> web.StreamResponse:
+    async def handle(request: web.Request) -> web.StreamResponse:
         try:
             _refuse_other_origins(request)
             return await handler(request)
         except Refused as refused:
             return _error(refused.status, str(refused))
-        except Busy:
+        except QueueFull:
             return _error(HTTPStatus.SERVICE_UNAVAILABLE, "Too many previews are waiting. Close some pages.")
 
-    return answer
+    return handle
 
 
-async def at_desk(request: web.Request, desk: Desk, client: str, job: Job, content_type: str) -> web.Response:
-    """What `job` makes, as an answer; one without content where nobody waits for it any more."""
+async def queued_response(
+    request: web.Request, queue: PreviewQueue, client: str, job: Job, content_type: str
+) -> web.Response:
+    """A response with what `job` returns, by way of the queue; without content where nobody waits for it any more."""
 
-    def gone() -> bool:
+    def is_disconnected() -> bool:
         return request.transport is None or request.transport.is_closing()
 
     try:
-        made = await desk.frame(client, job, gone)
+        body = await queue.run(client, job, is_disconnected)
     except Superseded:
         return web.Response(status=HTTPStatus.NO_CONTENT, headers=NO_STORE)
-    return web.Response(body=made, content_type=content_type, headers=NO_STORE)
+    return web.Response(body=body, content_type=content_type, headers=NO_STORE)
 
 
 def text(values: Mapping[str, Any], name: str, default: str | None, longest: int) -> str:
@@ -78,7 +80,7 @@ def number(values: Mapping[str, Any], name: str, lowest: float, highest: float) 
 
 
 def flag(values: Mapping[str, Any], name: str) -> bool:
-    """True or false; false where it is not there. Raises Refused."""
+    """True or false; false where it is missing. Raises Refused."""
     value = values.get(name, False)
     if not isinstance(value, bool):
         raise Refused(HTTPStatus.BAD_REQUEST, f"{name} must be true or false.")
@@ -87,13 +89,13 @@ def flag(values: Mapping[str, Any], name: str) -> bool:
 
 async def json_object(request: web.Request, at_most: int = _MAX_BODY) -> Mapping[str, Any]:
     """The body, a JSON object of `at_most` bytes. Raises Refused."""
-    # Pages of other origins can send other types of content without asking first.
+    # Pages of other origins can send other content types without a preflight request.
     if request.content_type != "application/json":
         raise Refused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "The body must be application/json.")
     try:
-        value = reading.parse_json(await asyncio.wait_for(_body(request, at_most), _PATIENCE), "The body")
+        value = reading.parse_json(await asyncio.wait_for(_body(request, at_most), _BODY_TIMEOUT), "The body")
     except asyncio.TimeoutError:
-        raise Refused(HTTPStatus.REQUEST_TIMEOUT, "The body did not come.") from None
+        raise Refused(HTTPStatus.REQUEST_TIMEOUT, "The body did not arrive in time.") from None
     except MotionError as error:
         raise Refused(HTTPStatus.BAD_REQUEST, str(error)) from error
     if not isinstance(value, Mapping):
@@ -115,12 +117,13 @@ async def _body(request: web.Request, at_most: int) -> str:
 
 
 def _refuse_other_origins(request: web.Request) -> None:
-    """Refuse what a page of another site sends. Programs that are no browsers send neither header."""
+    """Refuse requests from pages of other sites. Programs that are not browsers send neither header."""
     site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin")
     if site is not None:
         foreign = site not in ("same-origin", "none")
     else:
-        # A proxy may have changed Host; what it was is then here, and no page can write this header unasked.
+        # A proxy may have changed Host. X-Forwarded-Host then has the original, and no page can set it without
+        # a preflight request.
         own = {request.headers.get("Host"), request.headers.get("X-Forwarded-Host")}
         foreign = origin is not None and _host(origin) not in own
     if foreign:

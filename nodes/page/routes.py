@@ -1,12 +1,12 @@
-"""What the web side may ask the server. Whatever comes in is checked as if it came from someone who means harm.
+"""The routes of the web page. No input is trusted: everything is checked before it is used.
 
     GET  /tha4/library   the parameters, the expressions and the characters
     POST /tha4/frame     {"character": {"kind", "name"}, "pose", "size", "lossless", "client"} -> a WebP with alpha
     POST /tha4/picture   {"source": {"kind", "name", "opaque"}, "client"} -> the picture of a Load Character, a WebP
     POST /tha4/fit       {"source", "fit", "scale", "offset_x", "offset_y", "client"} -> where it lies, what is wrong
-    POST /tha4/poses     {"graph", "node", "client"} or {"ran", "client"} -> the motion that a node makes, as numbers
+    POST /tha4/poses     {"graph", "node", "client"} or {"run_result", "client"} -> the motion that a node makes
 
-What a newer request of the same `client` made unwanted is answered with 204 and no content. Errors are JSON,
+A request gets 204 and no content where a newer one of the same `client` has replaced it. Errors are JSON,
 `{"error": "..."}`, with a status from 400 to 499, or 503 while too many clients wait.
 """
 
@@ -25,16 +25,16 @@ from ...tha4_core.motion import expressions, groups, reading
 from ...tha4_core.pose import COUNT, NAMES, PARAMETERS, check_poses, make_pose
 from .. import host
 from . import motions, pictures, preview
-from .preview_queue import Desk, Job
-from .request import MAX_NAME, NO_STORE, Handler, Refused, answering, at_desk, flag, json_object, text
+from .preview_queue import Job, PreviewQueue
+from .request import MAX_NAME, NO_STORE, Handler, Refused, flag, json_object, queued_response, text, with_json_errors
 
-_SMALL = 16 * 1024
-_GRAPH = 512 * 1024
-"""Bytes that a request may have; a part of a graph has scripts and timings in it."""
+_MAX_BODY = 16 * 1024
+_MAX_GRAPH_BODY = 512 * 1024
+"""Bytes of a request's body; a part of a graph has scripts and timings in it."""
 _log = logging.getLogger("tha4")
 
-Answer = tuple[Job, str]
-"""The job that answers a request, and what to say before the text of its error."""
+ReadBody = Callable[[Mapping[str, Any]], tuple[Job, str]]
+"""Reads the body of a request. Returns the job that makes the response, and how the text of its error begins."""
 
 
 def register() -> None:
@@ -42,34 +42,36 @@ def register() -> None:
     table = host.routes()
     if table is None:
         return
-    desk = Desk(host.is_prompt_running)
-    table.get("/tha4/library")(answering(_library))
-    table.post("/tha4/frame")(answering(_working(desk, _frame, "image/webp")))
-    table.post("/tha4/picture")(answering(_working(desk, pictures.picture_job, "image/webp")))
-    table.post("/tha4/fit")(answering(_working(desk, pictures.fit_job, "application/json")))
-    table.post("/tha4/poses")(answering(_working(desk, motions.poses_job, "application/json", _GRAPH)))
+    queue = PreviewQueue(host.is_prompt_running)
+
+    def post(path: str, read: ReadBody, content_type: str, max_body: int = _MAX_BODY) -> None:
+        table.post(path)(with_json_errors(_queued(queue, read, content_type, max_body)))
+
+    table.get("/tha4/library")(with_json_errors(_library))
+    post("/tha4/frame", _frame_job, "image/webp")
+    post("/tha4/picture", pictures.picture_job, "image/webp")
+    post("/tha4/fit", pictures.fit_job, "application/json")
+    post("/tha4/poses", motions.poses_job, "application/json", _MAX_GRAPH_BODY)
 
 
-def _working(
-    desk: Desk, read: Callable[[Mapping[str, Any]], Answer], content_type: str, at_most: int = _SMALL
-) -> Handler:
-    """A handler that has the desk do what `read` makes of the request."""
+def _queued(queue: PreviewQueue, read: ReadBody, content_type: str, max_body: int) -> Handler:
+    """A handler that reads the body and runs its job in the queue."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
-        asked = await json_object(request, at_most)
-        (job, complaint), client = read(asked), text(asked, "client", "page", 64)
+        body = await json_object(request, max_body)
+        (job, error_prefix), client = read(body), text(body, "client", "page", 64)
         try:
-            return await at_desk(request, desk, f"{content_type} {client}", job, content_type)
-        except (THA4Error, OSError) as error:  # a file that is broken, or went away since it was listed
-            _log.info("%s%s", complaint, error)
-            raise Refused(HTTPStatus.UNPROCESSABLE_ENTITY, f"{complaint}{error}") from error
+            return await queued_response(request, queue, f"{content_type} {client}", job, content_type)
+        except (THA4Error, OSError) as error:  # a file is broken, or was deleted after the body was checked
+            _log.info("%s%s", error_prefix, error)
+            raise Refused(HTTPStatus.UNPROCESSABLE_ENTITY, f"{error_prefix}{error}") from error
 
     return handle
 
 
-def _frame(asked: Mapping[str, Any]) -> Answer:
-    wanted = parse(asked)
-    return lambda tick: preview.render(wanted, tick), f"{wanted.name} cannot be previewed: "
+def _frame_job(body: Mapping[str, Any]) -> tuple[Job, str]:
+    request = parse_frame_request(body)
+    return lambda tick: preview.render(request, tick), f"{request.name} cannot be previewed: "
 
 
 async def _library(request: web.Request) -> web.Response:
@@ -100,22 +102,22 @@ def _expressions() -> list[dict[str, Any]]:
     ]
 
 
-def parse(asked: Mapping[str, Any]) -> preview.Wanted:
-    """What a request for a frame asks for. Raises Refused, saying what is wrong with it."""
-    character = asked.get("character")
+def parse_frame_request(body: Mapping[str, Any]) -> preview.FrameRequest:
+    """The frame that the body of a request describes. Raises Refused, which says what is wrong with it."""
+    character = body.get("character")
     if not isinstance(character, Mapping):
         raise Refused(HTTPStatus.BAD_REQUEST, 'character must be an object with "kind" and "name".')
     kind, name = text(character, "kind", None, MAX_NAME), text(character, "name", None, MAX_NAME)
     if kind not in preview.KINDS:
         raise Refused(HTTPStatus.BAD_REQUEST, f"character.kind must be one of {', '.join(preview.KINDS)}.")
-    size, lossless = asked.get("size", 256), flag(asked, "lossless")
+    size, lossless = body.get("size", 256), flag(body, "lossless")
     if type(size) is not int or size not in preview.SIZES:
         first, last = preview.SIZES[0], preview.SIZES[-1]
         raise Refused(HTTPStatus.BAD_REQUEST, f"size must be a multiple of 32 from {first} to {last}.")
-    pose = _pose(asked.get("pose"))
+    pose = _pose(body.get("pose"))
     if not preview.is_known(kind, name):
         raise Refused(HTTPStatus.NOT_FOUND, f"There is no {kind} named {reading.shorten(name)}.")
-    return preview.Wanted(kind, name, pose, size, lossless)
+    return preview.FrameRequest(kind, name, pose, size, lossless)
 
 
 def _pose(pose: object) -> Tensor:

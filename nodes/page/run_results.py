@@ -1,4 +1,4 @@
-"""The motions that graphs made lately, for the page to play: it is told their marks, and asks for them by these."""
+"""The motions that nodes made in the last runs, for the page to play. A node sends the page a key to each."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from ...tha4_core.pose import Poses
 
 MOST_FRAMES = 10_000
 """The longest motion that the page plays: seven minutes at 24 frames a second."""
-_KEPT = 16  # motions, 2 MB each at most
+_CACHED = 16  # motions, 2 MB each at most
 
 _motions: OrderedDict[str, Poses] = OrderedDict()
 _lock = Lock()
 
 
 def remember(poses: Poses) -> str:
-    """The mark of a motion; an empty one for a motion that is too long to play."""
+    """The key to a motion; an empty text for a motion that is too long to play."""
     if len(poses) > MOST_FRAMES:
         return ""
-    mark = secrets.token_hex(8)
+    key = secrets.token_hex(8)
     with _lock:
-        _motions[mark] = Poses(poses.values.cpu(), poses.fps)
-        while len(_motions) > _KEPT:
+        _motions[key] = Poses(poses.values.cpu(), poses.fps)
+        while len(_motions) > _CACHED:
             _motions.popitem(last=False)
-    return mark
+    return key
 
 
-def recall(mark: str) -> Poses | None:
-    """The motion of that mark, where it is not forgotten yet."""
+def recall(key: str) -> Poses | None:
+    """The motion of that key; None where newer ones have replaced it."""
     with _lock:
-        return _motions.get(mark)
+        return _motions.get(key)

@@ -2,8 +2,9 @@
 
     python -m tests.benchmarks.video [--seconds 10 600] [--size 256] [--format mp4] [--student PATH]
 
-Every video is saved in a fresh process that has ComfyUI and the pack loaded, by Save Video with Alpha's way. Peak
-memory is the process' own. Time is told beside that of rendering the same frames and keeping none.
+Every video is made by Render Video and encoded as Save Video with Alpha does it, in a fresh process that has ComfyUI
+and the pack loaded. Peak memory is that of the process. The last column is the time to render frames without encoding
+or keeping them.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from tests.benchmarks.student import load_student, machine, peak_memory, random_
 from tests.host.comfyui import PACK, prepare_base
 
 FPS = 30.0
-RENDERED = 60  # frames that are rendered alone, for comparison
+RENDERED = 60  # frames that are only rendered, for comparison
 
 
 def main() -> None:
@@ -74,16 +75,15 @@ def _save(arguments: argparse.Namespace) -> None:
         pack = _load_pack(Path(base))
         core = load_student(arguments.student)
         poses = _motion(round(arguments.seconds[0] * FPS))
-        inputs = {"background": "none", "background_color": "#808080", "rgba": False, "size": arguments.size}
-        render = pack.nodes.student.StudentRender.PREPARE_CLASS_CLONE({"hidden_inputs": {}})
-        pack.nodes.student.images_if_used = lambda *_: (None, None)  # as when image and mask are not connected
-        video = render.EXECUTE_NORMALIZED(student=core, poses=pack.tha4_core.pose.Poses(poses, FPS), **inputs).result[2]
+        inputs = {"background": "none", "background_color": "#808080", "size": arguments.size}
+        render = pack.nodes.video.RenderVideo.PREPARE_CLASS_CLONE({"hidden_inputs": {}})
+        video = render.EXECUTE_NORMALIZED(student=core, poses=pack.tha4_core.pose.Poses(poses, FPS), **inputs).result[0]
         before, start = peak_memory(), time.perf_counter()
-        for _ in video.shot.part(slice(0, RENDERED)).frames(previews=False):
+        for _ in video.job.part(slice(0, RENDERED)).frames(previews=False):
             pass
         rendering, start = (time.perf_counter() - start) / RENDERED, time.perf_counter()
         path, kind = Path(base) / "output" / f"x.{arguments.format}", pack.tha4_core.video.FORMATS[arguments.format]
-        pack.tha4_core.video.save(video.film(kind.alpha_pixels is not None, {}), path, kind)
+        pack.tha4_core.video.save(video.to_video(kind.alpha_pixels is not None, {}), path, kind)
         saving = (time.perf_counter() - start) / len(poses)
         result = {"frames": len(poses), "bytes": path.stat().st_size, "peak": peak_memory(), "before": before}
         print(json.dumps(result | {"saving": saving, "rendering": rendering}))

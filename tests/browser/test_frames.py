@@ -1,4 +1,4 @@
-"""The page's way to a frame: which character a graph means, and that the newest wish wins."""
+"""Preview frames on the page: which character a graph renders, and that only the newest request counts."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ FIND = """async (id) => {
 }"""
 RIG = {"kind": "rig", "name": "demo"}
 DEMO = {"kind": "student", "name": "demo"}  # faster than the rig, where nothing asks for the rig
-FRAMES = """async (wishes) => {
+FRAMES = """async (requests) => {
     const { Frames } = await import("/extensions/tha4/js/frame.js");
     const seen = [];
     await new Promise((done, failed) => {
-        const frames = new Frames((bitmap, wish) => {
-            seen.push({ size: bitmap.width, turned: wish.pose[40] });
+        const frames = new Frames((bitmap, request) => {
+            seen.push({ size: bitmap.width, turned: request.pose[40] });
             bitmap.close();
-            if (!wish.moving) done();
+            if (!request.moving) done();
         }, failed);
-        wishes.forEach(([turned, moving]) => {
+        requests.forEach(([turned, moving]) => {
             const pose = Array(45).fill(0);
             pose[40] = turned;
-            frames.ask({ kind: "rig", name: "demo" }, pose, moving);
+            frames.request({ kind: "rig", name: "demo" }, pose, moving);
         });
     });
     return seen;
 }"""
 
 
-def test_the_newest_wish_wins_and_the_last_is_of_full_size(comfy: ComfyPage) -> None:
-    wishes = [[0.1, True], *([i / 100, True] for i in range(50)), [0.9, False]]
-    seen = comfy.page.evaluate(FRAMES, wishes)
+def test_only_the_newest_request_counts_and_the_last_is_of_full_size(comfy: ComfyPage) -> None:
+    requests = [[0.1, True], *([i / 100, True] for i in range(50)), [0.9, False]]
+    seen = comfy.page.evaluate(FRAMES, requests)
     assert seen[-1] == {"size": 512, "turned": 0.9}
     assert len(seen) == 2  # the first was under way, all between were out of date
     assert seen[0]["size"] < 512
@@ -50,7 +50,7 @@ def test_an_error_is_told(comfy: ComfyPage) -> None:
     comfy.errors.clear()  # the browser notes every 404
 
 
-def test_a_server_that_is_busy_is_asked_again(comfy: ComfyPage) -> None:
+def test_a_request_is_sent_again_where_the_queue_is_full(comfy: ComfyPage) -> None:
     comfy.page.route("**/tha4/frame", lambda route: route.fulfill(status=503), times=2)
     assert comfy.page.evaluate(FRAMES, [[0.5, False]]) == [{"size": 512, "turned": 0.5}]
     comfy.errors.clear()  # the browser notes every 503
@@ -81,6 +81,20 @@ def test_the_graph_says_that_it_is_the_demo_character(comfy: ComfyPage) -> None:
     assert comfy.page.evaluate(FIND, pose) == {**RIG, "found": True}
     comfy.set(character, "file", "from the image input")
     assert comfy.page.evaluate(FIND, pose) == {**DEMO, "found": False}
+
+
+@pytest.mark.parametrize("by", ["student", "teacher"])
+def test_render_video_says_whom_it_renders(comfy: ComfyPage, by: str) -> None:
+    pose, render = comfy.add("THA4PoseVector"), comfy.add("THA4RenderVideo", 800)
+    comfy.connect(pose, 0, render, "poses")
+    assert comfy.page.evaluate(FIND, pose) == {**DEMO, "found": False}
+    if by == "student":
+        comfy.connect(comfy.add("THA4LoadStudent", 60, 600), 0, render, "student")
+        assert comfy.page.evaluate(FIND, pose) == {**DEMO, "found": True}
+    else:
+        comfy.connect(comfy.add("THA4LoadTeacher", 60, 800), 0, render, "teacher")
+        comfy.connect(comfy.add("THA4LoadCharacter", 60, 1000), 0, render, "character")
+        assert comfy.page.evaluate(FIND, pose) == {**RIG, "found": True}
 
 
 def test_the_character_is_found_from_within_a_subgraph(comfy: ComfyPage, with_student: str) -> None:

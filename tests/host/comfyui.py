@@ -13,7 +13,7 @@ import time
 import urllib.error
 import urllib.request
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -105,15 +105,26 @@ class ComfyUI:
 
 @contextmanager
 def running(
-    comfyui: Path, base: Path, python: str = sys.executable, arguments: tuple[str, ...] = ()
+    comfyui: Path,
+    base: Path,
+    python: str = sys.executable,
+    arguments: tuple[str, ...] = (),
+    environment: Mapping[str, str] | None = None,
 ) -> Iterator[ComfyUI]:
-    """Start the ComfyUI that lies in `comfyui` with this pack alone, its folders in `base`, and stop it afterwards."""
+    """Start the ComfyUI in `comfyui` with only this pack, its folders in `base`, and stop it afterwards.
+
+    `environment` is added to the variables of this process.
+    """
     prepare_base(base)
     port = _free_port()
     log = base / "comfyui.log"
     with log.open("w") as output:
         process = subprocess.Popen(
-            [python, "main.py", *server_arguments(base, port), *arguments], cwd=comfyui, stdout=output, stderr=output
+            [python, "main.py", *server_arguments(base, port), *arguments],
+            cwd=comfyui,
+            env={**os.environ, **(environment or {})},
+            stdout=output,
+            stderr=output,
         )
     try:
         server = ComfyUI(base, port, process.pid)

@@ -1,4 +1,4 @@
-"""What the fit editor and the players ask the server: motions and pictures before anything is queued."""
+"""The routes of the fit editor and the players: motions and pictures before the graph is queued."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ PLACED = {"fit": "auto", "scale": 1, "offset_x": 0, "offset_y": 0}
 DEMO = {"source": {"kind": "demo"}, **PLACED}
 
 
-def ask(server: ComfyUI, path: str, content: object, **headers: str) -> tuple[int, bytes]:
+def post(server: ComfyUI, path: str, content: object, **headers: str) -> tuple[int, bytes]:
     body = content if isinstance(content, bytes) else json.dumps(content).encode()
     request = urllib.request.Request(
         f"{server.address}/tha4/{path}", body, {"Content-Type": "application/json", **headers}
@@ -60,7 +60,7 @@ def motion(server: ComfyUI, graph: dict[str, Any], of: str = "1") -> Poses:
 
 
 def answer(server: ComfyUI, graph: dict[str, Any], of: str = "1") -> dict[str, Any]:
-    status, body = ask(server, "poses", {"graph": graph, "node": of})
+    status, body = post(server, "poses", {"graph": graph, "node": of})
     assert status == 200, body
     found: dict[str, Any] = json.loads(body)
     return found
@@ -123,11 +123,11 @@ def test_what_only_a_run_can_tell_comes_after_the_run(server: ComfyUI) -> None:
         "3": node("THA4SavePoses", poses=["1", 0], filename_prefix="spoken", format="json"),
     }
     assert answer(server, graph) == {"problem": "audio is known once the graph has run.", "after_run": True}
-    mark = server.queue(graph).outputs("1")["tha4_motion"][0]
-    status, body = ask(server, "poses", {"ran": mark})
+    key = server.queue(graph).outputs("1")["tha4_motion"][0]
+    status, body = post(server, "poses", {"run_result": key})
     assert status == 200
     assert len(unpacked(json.loads(body))) == 10
-    assert ask(server, "poses", {"ran": "0" * 16})[0] == 404
+    assert post(server, "poses", {"run_result": "0" * 16})[0] == 404
 
 
 LISTENING = node("THA4LipSync", **SPEECH, fps=9.0, timings="", audio=["2", 0])
@@ -163,11 +163,11 @@ def test_what_is_wrong_with_a_node_is_told(server: ComfyUI, graph: dict[str, Any
     ],
 )
 def test_what_is_no_graph_is_refused(server: ComfyUI, graph: dict[str, Any]) -> None:
-    assert refusal(ask(server, "poses", {"graph": graph, "node": "1"}))[0] == 400
+    assert refusal(post(server, "poses", {"graph": graph, "node": "1"}))[0] == 400
 
 
 def look(server: ComfyUI, **changes: Any) -> dict[str, Any]:
-    status, body = ask(server, "fit", DEMO | changes)
+    status, body = post(server, "fit", DEMO | changes)
     assert status == 200, body
     found: dict[str, Any] = json.loads(body)
     return found
@@ -180,7 +180,7 @@ def test_the_demo_character_fits_until_it_is_moved(server: ComfyUI) -> None:
     assert "columns 192 to 319" in moved[0]["text"]
 
 
-def test_pictures_of_the_input_folder_are_fitted_with_and_without_their_mask(server: ComfyUI, base: Path) -> None:
+def test_pictures_of_the_input_folder_are_fitted_with_and_without_their_mpost(server: ComfyUI, base: Path) -> None:
     folder = base / "input" / "clipspace"
     folder.mkdir(exist_ok=True)
     picture = Image.fromarray(demo_character().picture.numpy()).resize((1024, 1024))
@@ -205,13 +205,13 @@ def test_a_picture_from_other_nodes_is_kept_by_the_run(server: ComfyUI) -> None:
     name = server.queue(graph).outputs("2")["tha4_picture"][0]
     source = {"kind": "run", "name": name}
     assert look(server, source=source)["findings"] == []
-    status, body = ask(server, "picture", {"source": source})
+    status, body = post(server, "picture", {"source": source})
     assert status == 200
     assert body[8:12] == b"WEBP"
 
 
 def test_the_picture_is_the_characters(server: ComfyUI, tmp_path: Path) -> None:
-    status, body = ask(server, "picture", {"source": {"kind": "demo"}})
+    status, body = post(server, "picture", {"source": {"kind": "demo"}})
     assert status == 200
     (tmp_path / "demo.webp").write_bytes(body)
     shown = Character.load(tmp_path / "demo.webp").picture.int()
@@ -233,7 +233,7 @@ def test_the_picture_is_the_characters(server: ComfyUI, tmp_path: Path) -> None:
     ],
 )
 def test_bad_requests_for_a_fit_are_refused(server: ComfyUI, changes: dict[str, Any]) -> None:
-    assert refusal(ask(server, "fit", DEMO | changes))[0] == 400
+    assert refusal(post(server, "fit", DEMO | changes))[0] == 400
 
 
 @pytest.mark.parametrize(
@@ -243,13 +243,13 @@ def test_bad_requests_for_a_fit_are_refused(server: ComfyUI, changes: dict[str, 
 def test_no_picture_outside_the_folders_is_given(server: ComfyUI, kind: str, name: str) -> None:
     source = {"kind": kind, "name": name}
     assert "There is no picture" in look(server, source=source)["problem"]
-    assert refusal(ask(server, "picture", {"source": source}))[0] == 422
+    assert refusal(post(server, "picture", {"source": source}))[0] == 422
 
 
 @pytest.mark.parametrize("path", ["fit", "picture", "poses"])
 def test_other_sites_are_refused(server: ComfyUI, path: str) -> None:
-    assert ask(server, path, DEMO, Origin="https://elsewhere.example")[0] == 403
-    assert ask(server, path, DEMO, **{"Sec-Fetch-Site": "cross-site"})[0] == 403
+    assert post(server, path, DEMO, Origin="https://elsewhere.example")[0] == 403
+    assert post(server, path, DEMO, **{"Sec-Fetch-Site": "cross-site"})[0] == 403
 
 
 def test_whatever_comes_the_answer_is_no_fault_of_the_server(server: ComfyUI) -> None:
@@ -266,6 +266,6 @@ def test_whatever_comes_the_answer_is_no_fault_of_the_server(server: ComfyUI) ->
         place = chance.choice(
             (content, inner, *(entry["inputs"] for entry in inner.values() if isinstance(entry, dict)))
         )
-        place[chance.choice([*place, "client", "ran"])] = chance.choice(odd)
-        status, body = ask(server, path, content)
+        place[chance.choice([*place, "client", "run_result"])] = chance.choice(odd)
+        status, body = post(server, path, content)
         assert status < 500, (path, content, body)

@@ -1,4 +1,4 @@
-"""The desk of live frames: who comes first, and that a running graph comes before all."""
+"""The preview queue: the newest request of a client counts, and a running graph comes first."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from tests.host.pack import pack_module
 
 
 @pytest.fixture
-def desk(call: Callable[..., Any]) -> Iterator[Any]:
-    """The module, as ComfyUI loaded it."""
+def module(call: Callable[..., Any]) -> Iterator[Any]:
+    """The module of the queue, as ComfyUI loaded it."""
     return pack_module("nodes.page.preview_queue")
 
 
-def stay() -> bool:
+def never() -> bool:
     return False
 
 
-def test_a_running_graph_gets_nine_tenths(desk: Any) -> None:
+def test_a_running_graph_gets_nine_tenths_of_the_time(module: Any) -> None:
     spans: list[tuple[float, float]] = []
 
     def job(tick: Callable[[], None]) -> bytes:
@@ -32,16 +32,16 @@ def test_a_running_graph_gets_nine_tenths(desk: Any) -> None:
         return b""
 
     async def two() -> None:
-        busy = desk.Desk(lambda: True)
+        queue = module.PreviewQueue(lambda: True)
         for _ in range(2):
-            await busy.frame("a", job, stay)
+            await queue.run("a", job, never)
 
     asyncio.run(two())
     (start, end), (again, _) = spans
     assert again - end >= 9 * (end - start) - 0.005
 
 
-def test_what_is_superseded_ends_even_while_it_waits_for_a_graph(desk: Any) -> None:
+def test_a_superseded_request_ends_even_while_it_waits_for_a_graph(module: Any) -> None:
     running = True
 
     def slow(tick: Callable[[], None]) -> bytes:
@@ -50,43 +50,43 @@ def test_what_is_superseded_ends_even_while_it_waits_for_a_graph(desk: Any) -> N
 
     async def go() -> list[Any]:
         nonlocal running
-        busy = desk.Desk(lambda: running)
-        await busy.frame("a", slow, stay)  # 1.8 seconds of rest are owed
-        waiting = asyncio.ensure_future(busy.frame("a", slow, stay))
+        queue = module.PreviewQueue(lambda: running)
+        await queue.run("a", slow, never)  # the worker must now rest for 1.8 seconds
+        waiting = asyncio.ensure_future(queue.run("a", slow, never))
         await asyncio.sleep(0.05)
-        newer = asyncio.ensure_future(busy.frame("a", lambda tick: b"new", stay))
+        newer = asyncio.ensure_future(queue.run("a", lambda tick: b"new", never))
         await asyncio.wait([waiting])
         assert not newer.done()
         running = False
         return await asyncio.gather(waiting, newer, return_exceptions=True)
 
     older, newer = asyncio.run(go())
-    assert isinstance(older, desk.Superseded)
+    assert isinstance(older, module.Superseded)
     assert newer == b"new"
 
 
-def test_a_job_under_way_is_told_that_its_client_has_gone(desk: Any) -> None:
-    gone = False
+def test_a_running_job_stops_when_its_client_disconnects(module: Any) -> None:
+    disconnected = False
 
     def job(tick: Callable[[], None]) -> bytes:
-        nonlocal gone
+        nonlocal disconnected
         tick()
-        gone = True
+        disconnected = True
         tick()
         return b"never"
 
-    with pytest.raises(desk.Superseded):
-        asyncio.run(desk.Desk(stay).frame("a", job, lambda: gone))
+    with pytest.raises(module.Superseded):
+        asyncio.run(module.PreviewQueue(never).run("a", job, lambda: disconnected))
 
 
-def test_what_a_job_raises_comes_out_and_the_next_one_works(desk: Any) -> None:
+def test_an_error_of_a_job_is_raised_and_the_next_job_runs(module: Any) -> None:
     def broken(tick: Callable[[], None]) -> bytes:
         raise ValueError("broken")
 
     async def go() -> bytes:
-        one = desk.Desk(stay)
+        queue = module.PreviewQueue(never)
         with pytest.raises(ValueError, match="broken"):
-            await one.frame("a", broken, stay)
-        return await one.frame("a", lambda tick: b"fine", stay)
+            await queue.run("a", broken, never)
+        return await queue.run("a", lambda tick: b"fine", never)
 
     assert asyncio.run(go()) == b"fine"

@@ -1,4 +1,4 @@
-"""The routes of the web side: frames as asked, and nothing that a hostile client sends does more than be refused."""
+"""The routes of the web page: the right frames, and hostile requests are refused and do no harm."""
 
 from __future__ import annotations
 
@@ -22,24 +22,26 @@ from tha4_core.demo import DemoRig, demo_character
 from tha4_core.picture import model_space as image
 from tha4_core.pose import NAMES, make_pose
 
-Asked = dict[str, Any]
-Answer = tuple[int, str, bytes]
+Body = dict[str, Any]
+Response = tuple[int, str, bytes]
 RIG = {"kind": "rig", "name": "demo"}
 STUDENT = {"kind": "student", "name": "lambda_00"}
 POSE = {"head_y": 0.5, "mouth_aaa": 0.75}
 STILL = [0.0] * 45
-GOOD: Asked = {"character": RIG, "pose": STILL, "size": 64, "client": "test"}
+GOOD: Body = {"character": RIG, "pose": STILL, "size": 64, "client": "test"}
 
 
-def ask(server: ComfyUI, *bodies: Any, together: bool = False, headers: dict[str, str] | None = None) -> list[Answer]:
+def post(
+    server: ComfyUI, *bodies: Any, together: bool = False, headers: dict[str, str] | None = None
+) -> list[Response]:
     """POST to the frame route: one after another, or all at once."""
-    return asyncio.run(_ask(server.address, bodies, together, {"Content-Type": "application/json", **(headers or {})}))
+    return asyncio.run(_post(server.address, bodies, together, {"Content-Type": "application/json", **(headers or {})}))
 
 
-async def _ask(address: str, bodies: tuple[Any, ...], together: bool, headers: dict[str, str]) -> list[Answer]:
+async def _post(address: str, bodies: tuple[Any, ...], together: bool, headers: dict[str, str]) -> list[Response]:
     async with aiohttp.ClientSession(headers=headers) as session:
 
-        async def one(body: Any) -> Answer:
+        async def one(body: Any) -> Response:
             data = body if isinstance(body, bytes) else json.dumps(body).encode()
             async with session.post(f"{address}/tha4/frame", data=data) as answer:
                 return answer.status, answer.content_type, await answer.read()
@@ -49,8 +51,8 @@ async def _ask(address: str, bodies: tuple[Any, ...], together: bool, headers: d
         return [await one(body) for body in bodies]
 
 
-def picture(answer: Answer) -> np.ndarray:
-    status, kind, body = answer
+def picture(response: Response) -> np.ndarray:
+    status, kind, body = response
     assert (status, kind) == (200, "image/webp"), body
     return np.asarray(Image.open(io.BytesIO(body)).convert("RGBA")).astype(float)
 
@@ -65,37 +67,37 @@ def worst(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def test_a_frame_of_the_demo_character(server: ComfyUI) -> None:
-    asked = GOOD | {"pose": POSE, "size": 512, "lossless": True}
+    body = GOOD | {"pose": POSE, "size": 512, "lossless": True}
     expected = drawn(DemoRig().render(demo_character(), make_pose(POSE)))
-    assert worst(picture(ask(server, asked)[0]), expected) <= 1
-    assert worst(picture(ask(server, asked | {"pose": make_pose(POSE)[0].tolist()})[0]), expected) <= 1
+    assert worst(picture(post(server, body)[0]), expected) <= 1
+    assert worst(picture(post(server, body | {"pose": make_pose(POSE)[0].tolist()})[0]), expected) <= 1
 
 
 def test_a_frame_of_a_student_at_any_size(server: ComfyUI, lambda_00: Path) -> None:
     student = Student.load(lambda_00)
     for size in (96, 256):
-        asked = GOOD | {"character": STUDENT, "pose": POSE, "size": size, "lossless": True}
-        assert worst(picture(ask(server, asked)[0]), drawn(student.render(make_pose(POSE), size=size))) <= 1
+        body = GOOD | {"character": STUDENT, "pose": POSE, "size": size, "lossless": True}
+        assert worst(picture(post(server, body)[0]), drawn(student.render(make_pose(POSE), size=size))) <= 1
 
 
 def test_a_frame_in_passing_is_smaller_and_about_the_same(server: ComfyUI) -> None:
-    exact, light = ask(server, GOOD | {"size": 256, "lossless": True}, GOOD | {"size": 256})
+    exact, light = post(server, GOOD | {"size": 256, "lossless": True}, GOOD | {"size": 256})
     assert len(light[2]) < len(exact[2]) / 2
     assert np.abs(picture(light)[..., 3] - picture(exact)[..., 3]).mean() < 1
 
 
 def test_the_newest_request_of_a_client_wins(server: ComfyUI) -> None:
-    asked = GOOD | {"character": STUDENT, "size": 512, "client": "hasty"}
-    answers = ask(server, *[asked | {"pose": {"head_y": i / 20}} for i in range(12)], together=True)
+    body = GOOD | {"character": STUDENT, "size": 512, "client": "hasty"}
+    answers = post(server, *[body | {"pose": {"head_y": i / 20}} for i in range(12)], together=True)
     statuses = Counter(status for status, _, _ in answers)
     assert statuses[200] + statuses[204] == 12
     assert statuses[204] >= 10
-    both = ask(server, *[asked | {"client": str(i), "size": 64} for i in range(4)], together=True)
+    both = post(server, *[body | {"client": str(i), "size": 64} for i in range(4)], together=True)
     assert [status for status, _, _ in both] == [200] * 4
 
 
 def test_clients_may_not_pile_up(server: ComfyUI) -> None:
-    answers = ask(server, *[GOOD | {"client": str(i)} for i in range(40)], together=True)
+    answers = post(server, *[GOOD | {"client": str(i)} for i in range(40)], together=True)
     statuses = Counter(status for status, _, _ in answers)
     assert statuses[503] > 0
     assert statuses[200] >= 16
@@ -106,17 +108,17 @@ def test_a_student_that_was_replaced_is_read_anew(server: ComfyUI, base: Path, l
     path = base / "models" / "tha4" / "students" / "changing.safetensors"
     student = Student.load(lambda_00)
     student.save(path)
-    asked = GOOD | {"character": {"kind": "student", "name": "changing.safetensors"}, "lossless": True}
-    before = picture(ask(server, asked)[0])
+    body = GOOD | {"character": {"kind": "student", "name": "changing.safetensors"}, "lossless": True}
+    before = picture(post(server, body)[0])
     student.character = demo_character()
     student.save(path)
-    assert worst(before, picture(ask(server, asked)[0])) > 100
+    assert worst(before, picture(post(server, body)[0])) > 100
     path.write_bytes(b"no student")
-    status, _, body = ask(server, asked)[0]
+    status, _, error = post(server, body)[0]
     assert status == 422
-    assert "changing.safetensors" in json.loads(body)["error"]
+    assert "changing.safetensors" in json.loads(error)["error"]
     path.unlink()
-    assert ask(server, asked)[0][0] == 404
+    assert post(server, body)[0][0] == 404
 
 
 def test_the_library(server: ComfyUI) -> None:
@@ -158,8 +160,8 @@ def test_the_library(server: ComfyUI) -> None:
         ({"client": ""}, 400, "client"),
     ],
 )
-def test_what_is_wrong_with_a_request_is_told(server: ComfyUI, changes: Asked, status: int, says: str) -> None:
-    found, kind, body = ask(server, GOOD | changes)[0]
+def test_what_is_wrong_with_a_request_is_told(server: ComfyUI, changes: Body, status: int, says: str) -> None:
+    found, kind, body = post(server, GOOD | changes)[0]
     assert (found, kind) == (status, "application/json")
     assert says in json.loads(body)["error"]
 
@@ -179,7 +181,7 @@ def test_what_is_wrong_with_a_request_is_told(server: ComfyUI, changes: Asked, s
     ],
 )
 def test_a_body_that_is_none_is_refused(server: ComfyUI, body: bytes, status: int) -> None:
-    found, kind, answer = ask(server, body)[0]
+    found, kind, answer = post(server, body)[0]
     assert (found, kind) == (status, "application/json")
     assert json.loads(answer)["error"]
 
@@ -197,13 +199,13 @@ def test_a_body_that_is_none_is_refused(server: ComfyUI, body: bytes, status: in
     ],
 )
 def test_other_origins_are_refused(server: ComfyUI, headers: dict[str, str], status: int) -> None:
-    assert ask(server, GOOD, headers=headers)[0][0] == status
+    assert post(server, GOOD, headers=headers)[0][0] == status
 
 
 def test_ten_thousand_hostile_requests(server: ComfyUI) -> None:
     """No 500, memory that stays where it was, and a server that answers as before."""
     dice = random.Random(1)
-    ask(server, *[GOOD | {"character": one} for one in (RIG, STUDENT)])
+    post(server, *[GOOD | {"character": one} for one in (RIG, STUDENT)])
     asyncio.run(_storm(server.address, dice, 1000))
     before = memory(server)
     statuses = asyncio.run(_storm(server.address, dice, 9000))
@@ -211,7 +213,7 @@ def test_ten_thousand_hostile_requests(server: ComfyUI) -> None:
     assert statuses[400] > 1000
     assert statuses[200] > 0
     assert memory(server) - before < 64 * 2**20
-    assert ask(server, GOOD)[0][0] == 200
+    assert post(server, GOOD)[0][0] == 200
 
 
 async def _storm(address: str, dice: random.Random, count: int) -> Counter[int | str]:
@@ -221,13 +223,13 @@ async def _storm(address: str, dice: random.Random, count: int) -> Counter[int |
 
         async def one() -> None:
             async with limit:
-                statuses[await _shot(session, address, dice)] += 1
+                statuses[await _send(session, address, dice)] += 1
 
         await asyncio.gather(*(one() for _ in range(count)))
     return statuses
 
 
-async def _shot(session: aiohttp.ClientSession, address: str, dice: random.Random) -> int | str:
+async def _send(session: aiohttp.ClientSession, address: str, dice: random.Random) -> int | str:
     if dice.random() < 0.1:
         return await _hang_up(address, dice)
     headers = {"Content-Type": dice.choice(["application/json"] * 12 + ["text/plain", "", "multipart/form-data"])}
@@ -253,7 +255,7 @@ async def _hang_up(address: str, dice: random.Random) -> str:
     return "closed"
 
 
-NAUGHTY: list[Any] = [
+HOSTILE_VALUES: list[Any] = [
     *(None, True, -1, 0, 10**400, 1e308, "", "demo", "\ud800", "x" * 5000, [], {}, [[]], [1], {"kind": "rig"}),
     *("../../../etc/passwd", "/etc/passwd", "..\\..\\x", "lambda_00/../lambda_00", "C:\\x", "\0", "lambda_00\0", "."),
     *([0] * 45, ["0"] * 45, [float("nan")] * 45, [float("inf")] * 45, [[0] * 45], [0] * 46, {"head_y": None}),
@@ -264,16 +266,16 @@ def _body(dice: random.Random) -> bytes:
     if dice.random() < 0.1:
         junk = [b"", b"{", b"null", b"[" * 15000, bytes(dice.randbytes(200)), b" " * 20_000, b'{"a":' * 3000]
         return dice.choice(junk)
-    asked: Asked = {**GOOD, "client": dice.choice(["a", "b", "c"])}
+    body: Body = {**GOOD, "client": dice.choice(["a", "b", "c"])}
     for _ in range(dice.choice([0, 1, 1, 1, 2, 3])):
-        field = dice.choice([*asked, "character.kind", "character.name", "more"])
+        field = dice.choice([*body, "character.kind", "character.name", "more"])
         if field.startswith("character."):
-            asked["character"] = {**RIG, field.removeprefix("character."): dice.choice(NAUGHTY)}
+            body["character"] = {**RIG, field.removeprefix("character."): dice.choice(HOSTILE_VALUES)}
         else:
-            asked[field] = dice.choice(NAUGHTY)
+            body[field] = dice.choice(HOSTILE_VALUES)
     if dice.random() > 0.02:  # most of what is right is left out: each is a frame to render
-        asked["size"] = asked["size"] if asked["size"] != 64 else dice.choice([63, 10**9, "64"])
-    return json.dumps(asked).encode()
+        body["size"] = body["size"] if body["size"] != 64 else dice.choice([63, 10**9, "64"])
+    return json.dumps(body).encode()
 
 
 def memory(server: ComfyUI) -> int:

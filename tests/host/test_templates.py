@@ -16,6 +16,7 @@ ELSEWHERE = {
     "distill": "tests/host/test_distill.py, with small presets",
 }
 """Workflows that other tests queue."""
+RENDER_NODES = ("THA4StudentRender", "THA4TeacherRender", "THA4RenderVideo")
 SHORT = {"seconds": 0.5, "fps": 2.0, "script": NOD, "loop": False, "teacher": "demo rig", "student": "lambda_00"}
 """Half a second at two frames a second; and what a fresh ComfyUI has not got by what there is here."""
 
@@ -67,6 +68,19 @@ def test_no_value_is_one_that_a_fresh_comfyui_would_refuse(server: ComfyUI, name
             options = kind if isinstance(kind, list) else (settings[0] if settings else {}).get("options")
             if options is not None and not isinstance(value, list) and key != "image":
                 assert value in options, f"{entry['class_type']}.{key}"
+
+
+@pytest.mark.parametrize("name", workflows())
+def test_no_frame_is_rendered_twice(server: ComfyUI, name: str) -> None:
+    prompt = api_form(workflow(name), server.get("/object_info"))
+    models = ("student", "teacher", "character", "poses")
+    renders = {key: entry["inputs"] for key, entry in prompt.items() if entry["class_type"] in RENDER_NODES}
+    frames = [[inputs.get(name) for name in models] for inputs in renders.values()]
+    assert [one for one in frames if frames.count(one) > 1] == []
+    # Every node that takes a video renders its frames.
+    videos = [key for key in renders if prompt[key]["class_type"] == "THA4RenderVideo"]
+    links = [value for entry in prompt.values() for value in entry["inputs"].values() if isinstance(value, list)]
+    assert [key for key in videos if links.count([key, 0]) != 1] == []
 
 
 # Two published teachers side by side: their weights can be had neither here nor by a bare machine.

@@ -1,4 +1,4 @@
-"""VIDEO from the render nodes: saved by ComfyUI and by this pack, in a running ComfyUI and by itself."""
+"""Render Video and Save Video with Alpha: in a running ComfyUI with its own Save Video, and by themselves."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from tests.host.comfyui import ComfyUI, Prompt, Run
+from tests.host.comfyui import ComfyUI, Prompt, Run, running
 from tests.host.pack import pack_module
-from tests.host.test_graphs import node, sequence, student_render
-from tests.host.test_nodes import NO_HUB
+from tests.host.test_graphs import NO_HUB, node, sequence
 
 TURN = "0 neutral\n0.5 head_y=0.8\n"  # 3 frames at 4 a second
 SECONDS = 0.75
 ALPHA_FORMATS = ("webm", "mov", "webp")
+BACKGROUND = {"background": "none", "background_color": "#808080"}
 Call = Callable[..., Any]
 
 
@@ -33,13 +33,20 @@ def saved_file(server: ComfyUI, run: Run, node_id: str) -> Path:
     return server.file(run.outputs(node_id)["images"][0])
 
 
-def turning(**render: Any) -> Prompt:
-    """A student that turns her head for three frames while a tone sounds, as node 3; the tone is node 4."""
-    prompt = student_render(sequence(TURN, fps=4)) | {
-        "4": node("EmptyAudio", duration=2.0, sample_rate=44100, channels=2)
+def render_video(script: str, fps: float, **inputs: Any) -> Prompt:
+    """Load Student and Pose Sequence into Render Video, as nodes 1, 2 and 3."""
+    settings = BACKGROUND | inputs
+    return {
+        "1": node("THA4LoadStudent", student="lambda_00", **NO_HUB),
+        "2": sequence(script, fps),
+        "3": node("THA4RenderVideo", student=["1", 0], poses=["2", 0], **settings),
     }
-    prompt["3"]["inputs"] |= {"audio": ["4", 0]} | render
-    return prompt
+
+
+def turning() -> Prompt:
+    """A student that turns her head for three frames while a tone sounds, as node 3; the tone is node 4."""
+    tone = node("EmptyAudio", duration=2.0, sample_rate=44100, channels=2)
+    return render_video(TURN, fps=4, audio=["4", 0]) | {"4": tone}
 
 
 def decoded(path: Path) -> list[np.ndarray]:
@@ -66,7 +73,7 @@ def seconds_of_sound(path: Path) -> float:
 
 
 def test_comfyuis_save_video_renders_while_it_saves(server: ComfyUI) -> None:
-    prompt = turning() | {"5": node("SaveVideo", video=["3", 2], filename_prefix="v", format="mp4", codec="h264")}
+    prompt = turning() | {"5": node("SaveVideo", video=["3", 0], filename_prefix="v", format="mp4", codec="h264")}
     run = server.queue(prompt)
     path = saved_file(server, run, "5")
     frames = decoded(path)
@@ -77,30 +84,33 @@ def test_comfyuis_save_video_renders_while_it_saves(server: ComfyUI) -> None:
     with av.open(str(path)) as container:
         assert {"prompt"} <= container.metadata.keys()
     progress = {event["data"]["node"] for event in run.events if event["type"] == "progress"}
-    assert progress == {"5"}  # nothing was rendered by the render node itself
+    assert progress == {"5"}  # Render Video itself renders nothing
     assert run.previews == 0  # the page would show the last one instead of the video
 
 
 @pytest.fixture(scope="module")
-def transparent(server: ComfyUI) -> tuple[Prompt, Run]:
+def transparent(server: ComfyUI) -> Run:
+    """Saved with alpha in every format; and the images of Student Render for comparison."""
     savers = {
-        f"{name}": node("THA4SaveVideo", video=["3", 2], filename_prefix="clips/v", format=name, quality=90)
+        f"{name}": node("THA4SaveVideo", video=["3", 0], filename_prefix="clips/v", format=name, quality=90)
         for name in ALPHA_FORMATS
     }
-    prompt = turning() | savers | {"png": node("SaveImage", images=["6", 0], filename_prefix="still")}
-    prompt["6"] = node("JoinImageWithAlpha", image=["3", 0], alpha=["3", 1])
-    return prompt, server.queue(prompt)
+    stills = {
+        "5": node("THA4StudentRender", student=["1", 0], poses=["2", 0], rgba=False, **BACKGROUND),
+        "6": node("JoinImageWithAlpha", image=["5", 0], alpha=["5", 1]),
+        "png": node("SaveImage", images=["6", 0], filename_prefix="still"),
+    }
+    return server.queue(turning() | savers | stills)
 
 
 @pytest.mark.parametrize("name", ALPHA_FORMATS)
-def test_alpha_and_sound_are_kept(server: ComfyUI, transparent: tuple[Prompt, Run], name: str) -> None:
-    run = transparent[1]
-    path = saved_file(server, run, name)
+def test_alpha_and_sound_are_kept(server: ComfyUI, transparent: Run, name: str) -> None:
+    path = saved_file(server, transparent, name)
     assert re.fullmatch(rf"v_0000\d\.{name}", path.name)
     assert path.parent.name == "clips"
     assert not list(path.parent.glob(".*"))
     frames = decoded(path)
-    stills = [np.asarray(Image.open(server.file(file))) for file in run.outputs("png")["images"]]
+    stills = [np.asarray(Image.open(server.file(file))) for file in transparent.outputs("png")["images"]]
     assert len(frames) == len(stills) == 3
     for frame, still in zip(frames, stills, strict=True):
         assert frame[0, 0, 3] == 0
@@ -113,21 +123,51 @@ def test_alpha_and_sound_are_kept(server: ComfyUI, transparent: tuple[Prompt, Ru
         assert seconds_of_sound(path) == pytest.approx(SECONDS, abs=0.06)
 
 
-def test_a_webp_without_sound_is_told_and_holds_the_workflow(server: ComfyUI, transparent: tuple[Prompt, Run]) -> None:
-    run = transparent[1]
-    assert Image.open(saved_file(server, run, "webp")).getexif()[0x0110].startswith("prompt:{")
+def test_a_webp_holds_the_workflow(server: ComfyUI, transparent: Run) -> None:
+    assert Image.open(saved_file(server, transparent, "webp")).getexif()[0x0110].startswith("prompt:{")
 
 
-def test_an_image_that_is_connected_later_is_rendered_then(server: ComfyUI) -> None:
-    prompt = turning(background="color", background_color="#112233")
-    video = {"5": node("THA4SaveVideo", video=["3", 2], filename_prefix="later", format="mp4", quality=75)}
-    image = {"6": node("PreviewImage", images=["3", 0])}
-    assert server.queue(prompt | video).error == ""
-    run = server.queue(prompt | video | image)
-    assert run.error == ""
-    assert len(run.outputs("6")["images"]) == 3
-    again = server.queue(prompt | video | image)
-    assert not [event for event in again.events if event["type"] == "progress"]  # all of it was remembered
+@pytest.mark.parametrize("seed", ["1", "4", "9"])
+def test_no_render_node_depends_on_what_another_is_used_for(comfyui_folder: Path, tmp_path: Path, seed: str) -> None:
+    """Under several hash seeds, because ComfyUI goes through sets of nodes, in an order that depends on the seed."""
+    graph = two_equal_pairs()
+    with running(comfyui_folder, tmp_path, environment={"PYTHONHASHSEED": seed}) as server:
+        first = server.queue(graph)
+        assert first.error == ""
+        assert all(first.outputs(name)["images"] for name in ("video a", "video b", "image a"))
+        again = server.queue(graph | {"image b": node("PreviewImage", images=["images b", 0])})
+        assert again.error == ""
+        assert executed(again) <= {"images b", "image b"}  # the image of one render node is no reason to run others
+        assert len(again.outputs("image b")["images"]) == 2
+        assert len(list((tmp_path / "output").glob("v_*.mp4"))) == 2
+
+
+def two_equal_pairs() -> Prompt:
+    """Two equal Render Videos and two equal Teacher Renders of the demo character; the second's image is not used."""
+    inputs = {"teacher": ["t", 0], "character": ["c", 0], "poses": ["p", 0]}
+    inputs |= {"background": "color", "background_color": "#808080"}
+    images = inputs | {"rgba": False, "debug": False}
+    save = {"filename_prefix": "v", "format": "mp4"}
+    fit = {"fit": "auto", "scale": 1.0, "offset_x": 0.0, "offset_y": 0.0}
+    return {
+        "t": node(
+            "THA4LoadTeacher", teacher="demo rig", precision="auto", auto_download=False, repo_id="", revision=""
+        ),
+        "c": node("THA4LoadCharacter", file="demo", **fit, **NO_HUB),
+        "p": sequence("0 neutral\n0.5 head_y=0.8\n", fps=2),
+        "videos a": node("THA4RenderVideo", **inputs),
+        "videos b": node("THA4RenderVideo", **inputs),
+        "images a": node("THA4TeacherRender", **images),
+        "images b": node("THA4TeacherRender", **images),
+        "video a": node("THA4SaveVideo", video=["videos a", 0], quality=70, **save),
+        "video b": node("THA4SaveVideo", video=["videos b", 0], quality=80, **save),
+        "image a": node("PreviewImage", images=["images a", 0]),
+    }
+
+
+def executed(run: Run) -> set[str]:
+    """The nodes that were executed, not taken from the cache."""
+    return {event["data"]["node"] for event in run.events if event["type"] == "executing"} - {None}
 
 
 def test_an_interrupt_stops_the_encoder_and_leaves_nothing(server: ComfyUI) -> None:
@@ -135,8 +175,8 @@ def test_an_interrupt_stops_the_encoder_and_leaves_nothing(server: ComfyUI) -> N
         if event["type"] == "progress":
             server.post("/interrupt", {})
 
-    prompt = student_render(sequence("0 neutral\n9 head_y=1\n", fps=10)) | {
-        "4": node("THA4SaveVideo", video=["3", 2], filename_prefix="stopped/v", format="webm", quality=75)
+    prompt = render_video("0 neutral\n9 head_y=1\n", fps=10) | {
+        "4": node("THA4SaveVideo", video=["3", 0], filename_prefix="stopped/v", format="webm", quality=75)
     }
     assert server.queue(prompt, interrupt).interrupted
     assert not list((server.base / "output" / "stopped").iterdir())
@@ -151,12 +191,12 @@ def video(call: Call) -> Any:
     student = call("THA4LoadStudent", student="lambda_00", **NO_HUB)[0]
     poses = call("THA4PoseSequence", script="0 neutral\n0.8 head_y=1", fps=5.0, length=0.0, loop=False)[0]
     audio = {"waveform": torch.linspace(-0.5, 0.5, 8000).expand(1, 2, -1), "sample_rate": 8000}
-    inputs = {"background": "color", "background_color": "#00ff00", "rgba": False, "audio": audio, "size": 256}
-    return call("THA4StudentRender", student=student, poses=poses, **inputs)[2]
+    inputs = {"background": "color", "background_color": "#00ff00", "audio": audio, "size": 256}
+    return call("THA4RenderVideo", student=student, poses=poses, **inputs)[0]
 
 
-def test_video_tells_what_it_is_without_rendering(video: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(type(video.shot), "frames", None)
+def test_a_video_knows_its_properties_without_rendering(video: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(type(video.job), "frames", None)
     assert video.get_dimensions() == (256, 256)
     assert video.get_frame_count() == 5
     assert video.get_frame_rate() == Fraction(5)
@@ -195,7 +235,7 @@ def test_other_containers_are_refused(video: Any, tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def remembered(call: Call, monkeypatch: pytest.MonkeyPatch) -> tuple[list[int], Callable[[Tensor], Tensor]]:
+def frames_alive(call: Call, monkeypatch: pytest.MonkeyPatch) -> tuple[list[int], Callable[[Tensor], Tensor]]:
     """How many of the frames that were rendered are still alive, noted whenever another one is rendered."""
     alive: list[weakref.ref[Tensor]] = []
     counts: list[int] = []
@@ -211,11 +251,56 @@ def remembered(call: Call, monkeypatch: pytest.MonkeyPatch) -> tuple[list[int], 
 
 
 @pytest.mark.parametrize("name", [*ALPHA_FORMATS, "mp4"])
-def test_frames_are_forgotten_as_they_are_encoded(call: Call, remembered: Any, tmp_path: Path, name: str) -> None:
-    counts, render = remembered
-    core, shots, films = (pack_module(n) for n in ("tha4_core.video", "nodes.render", "nodes.video"))
+def test_frames_are_freed_as_they_are_encoded(call: Call, frames_alive: Any, tmp_path: Path, name: str) -> None:
+    counts, render = frames_alive
+    core, rendering, video = (pack_module(n) for n in ("tha4_core.video", "nodes.render", "nodes.video"))
     poses = call("THA4PoseSequence", script="0 neutral\n2 head_y=1", fps=20.0, length=0.0, loop=False)[0]
-    film = films.ShotVideo(shots.shot(poses, 64, lambda: 1, render, "none", "#000000", None), None)
-    core.save(film.film(name != "mp4", {}), tmp_path / f"x.{name}", core.FORMATS[name])
+    source = rendering.FrameSource(64, lambda: 1, render)
+    job = rendering.RenderJob.from_inputs(source, poses, "none", "#000000", None)
+    content = video.LazyVideo(job, None).to_video(name != "mp4", {})
+    core.save(content, tmp_path / f"x.{name}", core.FORMATS[name])
     assert len(counts) == 41
     assert max(counts) <= 1
+
+
+@pytest.mark.parametrize(
+    ("connected", "says"),
+    [
+        (set(), "nothing to render: connect a student, or a teacher and a character"),
+        ({"character"}, "nothing to render"),
+        ({"teacher"}, "a teacher but no character"),
+        ({"student", "teacher"}, "a student and a teacher"),
+        ({"student", "teacher", "character"}, "a student and a teacher"),
+        ({"student", "character"}, "a student and a character"),
+    ],
+)
+def test_it_must_be_clear_what_renders_the_video(call: Call, connected: set[str], says: str) -> None:
+    models = dict(zip(("student", "character"), call("THA4LoadStudent", student="demo", **NO_HUB), strict=True))
+    models["teacher"] = pack_module("nodes.teacher").DemoRig()
+    poses = call("THA4PoseSequence", script="0 neutral", fps=20.0, length=0.0, loop=False)[0]
+    with pytest.raises(ValueError, match=says):
+        call("THA4RenderVideo", poses=poses, **BACKGROUND, **{name: models[name] for name in connected})
+
+
+def test_bad_inputs_are_found_before_anything_is_saved(call: Call) -> None:
+    student = call("THA4LoadStudent", student="demo", **NO_HUB)[0]
+    poses = call("THA4PoseSequence", script="0 neutral", fps=20.0, length=0.0, loop=False)[0]
+    for inputs, says in (
+        ({"size": 500}, "size is 500"),
+        ({"background_color": "grun"}, '"grun"'),
+        ({"background_image": torch.zeros(3, 8, 8, 3)}, "background_image has 3 pictures for 2 frames"),
+    ):
+        with pytest.raises(ValueError, match=says):
+            call("THA4RenderVideo", student=student, poses=poses, **BACKGROUND | inputs)
+
+
+def test_a_teachers_video_has_its_frames(call: Call) -> None:
+    character = call("THA4LoadStudent", student="demo", **NO_HUB)[1]
+    poses = call("THA4PoseSequence", script="0 neutral\n0.5 smile", fps=4.0, length=0.0, loop=False)[0]
+    inputs = {"teacher": pack_module("nodes.teacher").DemoRig(), "character": character, "poses": poses, **BACKGROUND}
+    video = call("THA4RenderVideo", **inputs, size=1024)[0]  # size is for students
+    image, mask, _ = call("THA4TeacherRender", **inputs, rgba=False, debug=False)
+    components = video.get_components()
+    assert torch.equal(components.images, image)
+    assert torch.equal(components.alpha[..., 0], 1 - mask)
+    assert components.audio is None

@@ -1,112 +1,112 @@
-// Frames from the server for one view: the newest wish wins.
+// Preview frames from the server for one view: only the newest request counts.
 import { api } from "../../../scripts/api.js";
 import { previewRate, previewSize } from "./settings.js";
 
 const FULL = 512;
 const SIZES = [96, 128, 160, 192, 256, 320, 384, 448, 512];
-// Milliseconds between a request and its picture: above the first the next frame is smaller, below the second larger.
-const TOO_LONG = 180;
-const SHORT = 70;
-const PAUSE = 300;
+// Milliseconds between a request and its frame: above the first the next frame is smaller, below the second larger.
+const SLOW = 180;
+const FAST = 70;
+const RETRY_DELAY = 300;
 
 let views = 0;
 const page = Math.random().toString(36).slice(2);
 
 /**
- * `onFrame(bitmap, wish, milliseconds)` gets every picture that comes, as an ImageBitmap that is its to close, and how
- * long ago it was wished for; `onError(text)` what the server said instead.
+ * `onFrame(bitmap, request, milliseconds)` gets every frame that comes, as an ImageBitmap that it must close, and the
+ * time since it was requested; `onError(text)` gets the server's error.
  */
 export class Frames {
   constructor(onFrame, onError = () => {}) {
     this.onFrame = onFrame;
     this.onError = onError;
     this.client = `${page}-${++views}`;
-    this.wish = null;
-    this.flight = null;
+    this.pending = null; // the newest request, until it is sent
+    this.inFlight = null;
     this.sentAt = 0;
     this.step = SIZES.indexOf(192);
     this.closed = false;
   }
 
   /**
-   * Wish for a frame: `character` is `{kind, name}`, `pose` 45 numbers in their order. While something is `moving`,
+   * Request a frame: `character` is `{kind, name}`, `pose` 45 numbers in their order. While something is `moving`,
    * frames are as small as it takes to keep up with it; at rest the frame is exact and of full size.
    */
-  ask(character, pose, moving = false) {
+  request(character, pose, moving = false) {
     const { kind, name } = character;
-    this.wish = { character: { kind, name }, pose: [...pose], moving, at: performance.now() };
+    this.pending = { character: { kind, name }, pose: [...pose], moving, at: performance.now() };
     // Small frames are worth waiting for; a full one that is out of date is not.
-    if (this.flight && !this.flight.moving) this.flight.abort.abort();
-    else if (!this.flight) this.#schedule();
+    if (this.inFlight && !this.inFlight.moving) this.inFlight.abort.abort();
+    else if (!this.inFlight) this.#schedule();
   }
 
-  /** Forget the wish, and answer nothing any more. */
+  /** Cancel: no frame will come any more. */
   close() {
     this.closed = true;
-    this.wish = null;
+    this.pending = null;
     clearTimeout(this.timer);
     this.timer = null;
-    this.flight?.abort.abort();
+    this.inFlight?.abort.abort();
   }
 
   #schedule() {
-    if (this.closed || this.timer || !this.wish) return;
+    if (this.closed || this.timer || !this.pending) return;
     const wait = this.sentAt + 1000 / previewRate() - performance.now();
     const start = () => {
       this.timer = null;
-      this.#fly();
+      this.#send();
     };
     if (wait <= 0) start();
     else this.timer = setTimeout(start, wait);
   }
 
-  async #fly() {
-    const wish = this.wish;
-    this.wish = null;
+  async #send() {
+    const request = this.pending;
+    this.pending = null;
     this.sentAt = performance.now();
-    this.flight = { moving: wish.moving, abort: new AbortController() };
+    this.inFlight = { moving: request.moving, abort: new AbortController() };
     try {
-      const bitmap = await this.#fetch(wish, this.flight.abort.signal);
-      if (wish.moving) this.#pace(performance.now() - this.sentAt);
+      const bitmap = await this.#fetch(request, this.inFlight.abort.signal);
+      if (request.moving) this.#adaptSize(performance.now() - this.sentAt);
       if (this.closed) bitmap?.close();
-      else if (bitmap) this.onFrame(bitmap, wish, performance.now() - wish.at);
+      else if (bitmap) this.onFrame(bitmap, request, performance.now() - request.at);
     } catch (error) {
       if (error.name !== "AbortError" && !this.closed) this.onError(error.message);
     } finally {
-      this.flight = null;
+      this.inFlight = null;
       this.#schedule();
     }
   }
 
-  async #fetch(wish, signal) {
-    const { character, pose, moving } = wish;
+  async #fetch(request, signal) {
+    const { character, pose, moving } = request;
     const size = moving ? Math.min(previewSize(), SIZES[this.step]) : FULL;
     const body = JSON.stringify({ character, pose, size, lossless: !moving, client: this.client });
     const headers = { "Content-Type": "application/json" };
-    const answer = await api.fetchApi("/tha4/frame", { method: "POST", headers, body, signal });
-    if (answer.status === 204) return null; // a newer one is on its way
-    if (answer.status === 503) return this.#later(wish);
-    if (!answer.ok) throw new Error(await complaint(answer));
-    return createImageBitmap(await answer.blob());
+    const response = await api.fetchApi("/tha4/frame", { method: "POST", headers, body, signal });
+    if (response.status === 204) return null; // a newer request replaced it
+    if (response.status === 503) return this.#retry(request);
+    if (!response.ok) throw new Error(await errorText(response));
+    return createImageBitmap(await response.blob());
   }
 
-  /** Many views ask at once, as where a large workflow opens: ask again soon, unless for something newer. */
-  #later(wish) {
-    this.wish ??= wish;
-    this.sentAt = performance.now() + PAUSE;
+  /** The server's queue is full, as where a large workflow opens: send again soon, unless there is a newer request. */
+  #retry(request) {
+    this.pending ??= request;
+    this.sentAt = performance.now() + RETRY_DELAY;
     return null;
   }
 
-  #pace(took) {
-    if (took > TOO_LONG && this.step > 0) this.step -= 1;
-    if (took < SHORT && this.step < SIZES.length - 1 && SIZES[this.step] < previewSize()) this.step += 1;
+  #adaptSize(milliseconds) {
+    if (milliseconds > SLOW && this.step > 0) this.step -= 1;
+    if (milliseconds < FAST && this.step < SIZES.length - 1 && SIZES[this.step] < previewSize()) this.step += 1;
   }
 }
 
-async function complaint(answer) {
+async function errorText(response) {
   try {
-    return (await answer.json()).error;
+    return (await response.json()).error;
   } catch {
-    return `The server answered ${answer.status}.`;
+    return `The server answered ${response.status}.`;
   }
 }

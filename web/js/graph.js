@@ -1,10 +1,15 @@
 // Which character a node's poses are for: along the links to a render node, and from there back to what it renders.
 import { DEMO, defaultCharacter } from "./settings.js";
-import { words } from "./editor/words.js";
 import { library } from "./library.js";
+import { text } from "./text.js";
 
 const POSES = "THA4_POSES";
-const RENDERS = { THA4StudentRender: "student", THA4TeacherRender: "character" };
+// The render nodes, and the inputs that say whom they render.
+const RENDER_INPUTS = {
+  THA4StudentRender: ["student"],
+  THA4TeacherRender: ["character"],
+  THA4RenderVideo: ["student", "character"],
+};
 const FROM_HUB = "from the hub";
 const RIG = { kind: "rig", name: DEMO };
 
@@ -13,16 +18,16 @@ const RIG = { kind: "rig", name: DEMO };
  * that can be previewed (`found`), else the one of the settings. `text` says which it is, for people.
  */
 export function findCharacter(node) {
-  const reached = renders(node).map(rendered);
+  const reached = renderNodes(node).map(renderedCharacter);
   const known = reached.find((character) => character && isKnown(character));
   if (known) return { ...known, found: true, text: known.name };
   const fallback = byName(defaultCharacter());
-  const why = reached.length ? words().noStudent : words().noRender;
+  const why = reached.length ? text("this graph's character has no student yet") : text("no render node is connected");
   return { ...fallback, found: false, text: `${fallback.name} (${why})` };
 }
 
 /** The nodes that render a node's poses, the nearest first. */
-function renders(node) {
+function renderNodes(node) {
   const found = [];
   const seen = new Set();
   const waiting = [{ node, outputs: null }];
@@ -30,7 +35,7 @@ function renders(node) {
     const { node: at } = waiting.shift();
     if (!at || seen.has(at)) continue;
     seen.add(at);
-    if (RENDERS[at.type ?? at.comfyClass]) found.push(at);
+    if (RENDER_INPUTS[at.type ?? at.comfyClass]) found.push(at);
     else for (const next of downstream(at)) waiting.push({ node: next });
   }
   return found;
@@ -71,8 +76,9 @@ function holders(subgraph) {
 }
 
 /** The character that a render node renders, as far as it can be told from the graph. */
-function rendered(render) {
-  const source = origin(render, RENDERS[render.type ?? render.comfyClass]);
+function renderedCharacter(render) {
+  const input = RENDER_INPUTS[render.type ?? render.comfyClass].find((name) => isLinked(render, name));
+  const source = origin(render, input);
   if (source?.type === "THA4LoadStudent") return { kind: "student", name: studentName(source) };
   if (source?.type === "THA4LoadCharacter" && value(source, "file") === DEMO && !isLinked(source, "image")) return RIG;
   return null;

@@ -1,25 +1,25 @@
-// What the server knows: the 45 parameters, the expressions, the characters. Asked for once, and again on `load(true)`.
+// What the server knows: the 45 parameters, the expressions, the characters. Loaded once, and again by `load(true)`.
 import { api } from "../../../scripts/api.js";
 
-let asked = null;
+let loading = null;
 
-/** `now` is what was answered last: `{parameters, expressions, characters}`, or null before that. */
+/** `now` is what was loaded last, `{parameters, expressions, characters}`, or null before the first time. */
 export const library = {
   now: null,
 
-  /** The answer; the same one each time unless `again`. Rejects where the server does not give it. */
+  /** What the server knows; the same promise each time unless `again`. Rejects where the server gives an error. */
   load(again = false) {
-    if (!asked || again) asked = ask();
-    return asked;
+    if (!loading || again) loading = fetchLibrary();
+    return loading;
   },
 };
 
-async function ask() {
-  const answer = await api.fetchApi("/tha4/library");
-  if (!answer.ok) {
-    asked = null;
-    throw new Error(`THA4: the server did not say what it can do (${answer.status}).`);
+async function fetchLibrary() {
+  const response = await api.fetchApi("/tha4/library");
+  if (!response.ok) {
+    loading = null;
+    throw new Error(`THA4: the server did not say what it can do (${response.status}).`);
   }
-  library.now = await answer.json();
+  library.now = await response.json();
   return library.now;
 }

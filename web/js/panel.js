@@ -1,4 +1,4 @@
-// What all our widgets on nodes have in common: how they get there, and how they leave.
+// What all our widgets on nodes share: adding them, and removing them.
 import { app } from "../../../scripts/app.js";
 
 const STYLE = new URL("./panel.css", import.meta.url).href;

@@ -1,22 +1,24 @@
-// The texts of our widgets in the language of the page; English is the key, and what is shown where there is no other.
+// The texts of our widgets in the language of the page. The English text is the key, and the fallback.
 import { api } from "../../../scripts/api.js";
 import { app } from "../../../scripts/app.js";
 
-let words = {};
+let translations = {};
 
 /** A text, with `{name}` in it replaced by what `values` has under that name. */
 export function text(english, values = {}) {
-  return (words[english] ?? english).replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);
+  return (translations[english] ?? english).replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);
 }
 
-/** The text that the translations have for a finding of the server's, which itself speaks English. */
-export const finding = (code, english) => words[`finding.${code}`] ?? english;
+/** The translation of a finding, which the server sends in English. */
+export const finding = (code, english) => translations[`finding.${code}`] ?? english;
+
+/** The language of the page, such as `en`. */
+export const language = () => (app.extensionManager?.setting?.get("Comfy.Locale") ?? "en").split("-")[0];
 
 app.registerExtension({
   name: "THA4.Text",
   async setup() {
-    const language = app.extensionManager?.setting?.get("Comfy.Locale") ?? "en";
-    if (language === "en") return;
-    words = (await api.getCustomNodesI18n?.())?.[language]?.tha4 ?? {};
+    if (language() === "en") return;
+    translations = (await api.getCustomNodesI18n?.())?.[language()]?.tha4 ?? {};
   },
 });

@@ -2,6 +2,7 @@
 import { app } from "../../../../scripts/app.js";
 import { findCharacter } from "../graph.js";
 import { library } from "../library.js";
+import { language, text } from "../text.js";
 import { h, icon, takePlace } from "./dom.js";
 import { Pad } from "./pads.js";
 import { PADS } from "./shapes.js";
@@ -10,13 +11,32 @@ import { Sliders } from "./sliders.js";
 import { Stage } from "./stage.js";
 import { Tools } from "./tools.js";
 import { Values } from "./values.js";
-import { language, words } from "./words.js";
 
 const BESIDE_PADS = /^mouth_(raised|lowered)_corner|^breathing/;
 const TABS = { brows: ["brows"], eyes: ["eyes"], mouth: ["mouth"], turn: ["gaze", "head", "body"] };
 const LENS = "M11.5 6.75a4.75 4.75 0 1 1-9.5 0 4.75 4.75 0 0 1 9.5 0zM10.5 10.5l3.5 3.5M5 6.75h3.5M6.75 5v3.5";
-// How often, in milliseconds, an editor looks for what changed without its doing: inputs, links, the graph's character.
+// Milliseconds between looks at what changed outside the editor: inputs, links, the graph's character.
 const WATCH = 200;
+
+const tabNames = () => ({
+  pads: text("Pads"),
+  brows: text("Brows"),
+  eyes: text("Eyes"),
+  mouth: text("Mouth"),
+  turn: text("Turn"),
+});
+const presetTexts = () => ({
+  preset: text("Expression"),
+  strength: text("Strength of the expression"),
+  kinds: {
+    emotion: text("Emotions"),
+    mouth: text("Mouth"),
+    eyes: text("Eyes"),
+    gaze: text("Gaze"),
+    head: text("Head"),
+    body: text("Body"),
+  },
+});
 
 // What is open in an editor, by workflow and node, so that undo, which makes every node anew, leaves it as it was.
 const remembered = new Map();
@@ -30,7 +50,7 @@ export class PoseEditor {
     this.element.addEventListener("wheel", (event) => this.#leaveWheel(event));
   }
 
-  /** Begin to live: the node is in a graph. */
+  /** The node is in a graph: load, build and watch. */
   async start() {
     this.alive = true;
     try {
@@ -46,7 +66,7 @@ export class PoseEditor {
     this.look();
   }
 
-  /** The node is gone: end whatever is under way. */
+  /** The node has left the graph: stop everything. */
   stop() {
     this.alive = false;
     this.shown = null;
@@ -75,23 +95,22 @@ export class PoseEditor {
   };
 
   #build() {
-    const texts = words();
     const known = library.now;
     this.values = new Values(this.node, known.parameters);
     this.state = remembered.get(this.#place()) ?? { tab: "pads", linked: true, near: true };
-    this.stage = new Stage(this, texts);
-    this.tools = new Tools(known, this, (text) => this.stage.say(text), texts);
-    this.presets = new Presets(known.expressions, this, language(), texts);
+    this.stage = new Stage(this);
+    this.tools = new Tools(known, this, (message) => this.stage.say(message));
+    this.presets = new Presets(known.expressions, this, language(), presetTexts());
     this.stage.element.append(this.tools.element);
-    this.#makePanels(known.parameters, texts);
+    this.#makePanels(known.parameters);
     const panels = h("div.tha4-panels", {}, ...this.panels.values());
-    this.element.replaceChildren(this.stage.element, this.presets.element, this.#bar(texts), panels);
+    this.element.replaceChildren(this.stage.element, this.presets.element, this.#bar(), panels);
     this.#open({});
   }
 
-  #makePanels(parameters, texts) {
+  #makePanels(parameters) {
     const linked = () => this.state.linked;
-    this.pads = Object.keys(PADS).map((name) => new Pad(name, this, linked, texts));
+    this.pads = Object.keys(PADS).map((name) => new Pad(name, this, linked));
     const sliders = (names) => new Sliders(parameters.filter(names), this, linked);
     const beside = sliders(({ name }) => BESIDE_PADS.test(name));
     const others = Object.entries(TABS).map(([tab, groups]) => [tab, sliders(({ group }) => groups.includes(group))]);
@@ -102,15 +121,18 @@ export class PoseEditor {
     ]);
   }
 
-  #bar(texts) {
-    const button = (kind, name, text, title, then) =>
-      h(`button.${kind}`, { type: "button", "data-name": name, title, onclick: then }, text);
+  #bar() {
+    const button = (kind, name, label, title, then) =>
+      h(`button.${kind}`, { type: "button", "data-name": name, title, onclick: then }, label);
+    const names = tabNames();
     const tabs = [...this.panels.keys()].map((tab) =>
-      button("tha4-tab", tab, texts.tabs[tab], texts.tabs[tab], () => this.#open({ tab })),
+      button("tha4-tab", tab, names[tab], names[tab], () => this.#open({ tab })),
     );
-    this.link = button("tha4-link", "link", "L=R", texts.link, () => this.#open({ linked: !this.state.linked }));
-    this.near = button("tha4-zoom", "near", icon(LENS), texts.near, () => this.#open({ near: !this.state.near }));
-    const numbers = button("tha4-fold", "numbers", texts.inputs, texts.numbers, () => this.node.toggleAdvanced?.());
+    const [link, near] = [text("Left and right together"), text("Head and shoulders, or all of it")];
+    this.link = button("tha4-link", "link", "L=R", link, () => this.#open({ linked: !this.state.linked }));
+    this.near = button("tha4-zoom", "near", icon(LENS), near, () => this.#open({ near: !this.state.near }));
+    const show = text("Show or hide the node's 45 inputs");
+    const numbers = button("tha4-fold", "numbers", text("Inputs"), show, () => this.node.toggleAdvanced?.());
     return h("div.tha4-bar", {}, ...tabs, h("span.tha4-gap"), this.near, this.link, numbers);
   }
 
@@ -124,7 +146,7 @@ export class PoseEditor {
     }
     this.link.classList.toggle("tha4-on", this.state.linked);
     this.near.classList.toggle("tha4-on", this.state.near);
-    this.stage.come(this.state.near);
+    this.stage.zoom(this.state.near);
     this.#show(false);
   }
 
@@ -204,7 +226,7 @@ export class PoseEditor {
     event.stopPropagation();
     if (event.type === "copy") {
       event.clipboardData.setData("text/plain", this.tools.text());
-      this.stage.say(words().copied);
+      this.stage.say(text("Copied."));
     } else this.tools.take(event.clipboardData.getData("text/plain"));
   }
 

@@ -1,24 +1,31 @@
 // Squares in which one point sets several numbers at once.
+import { text } from "../text.js";
 import { h, onDrag, place } from "./dom.js";
 import { PADS, fromShare, share } from "./shapes.js";
 
-// What stands at a pad's edges: a word of the page's, or a letter.
-const EDGES = {
+// The labels at a pad's edges.
+const edgeLabels = () => ({
   gaze: {},
-  lids: { top: "wide", "bottom-left": "shut", "bottom-right": "smile" },
-  brows: { left: "worry", right: "anger" },
+  lids: { top: text("wide"), "bottom-left": text("shut"), "bottom-right": text("smile") },
+  brows: { left: text("worry"), right: text("anger") },
   mouth: { "top-left": "u", "top-right": "i", bottom: "a", "bottom-left": "o", "bottom-right": "e" },
-};
+});
+// A pad's name and what it does.
+const labels = () => ({
+  gaze: [text("gaze"), text("Where the eyes look")],
+  lids: [text("lids"), text("Up opens the eyes wide, down shuts them: to the right with a smile")],
+  brows: [text("brows"), text("Up and down; to the left worried, to the right angry")],
+  mouth: [text("mouth"), text("Down opens the mouth; to the left it is narrow, to the right wide")],
+});
 const SIDES = ["right", "left"]; // as they are seen
 
 export class Pad {
-  /** `name` is one of PADS; `linked()` says whether both sides go together; `words` the page's texts. */
-  constructor(name, pose, linked, words) {
+  /** `name` is one of PADS; `linked()` says whether both sides go together. */
+  constructor(name, pose, linked) {
     Object.assign(this, { pad: PADS[name], pose, linked });
     this.dots = (this.pad.sided ? SIDES : [""]).map((side) => h("div.tha4-dot", { "data-side": side }));
-    const word = ([edge, text]) => h(`span.tha4-edge.${edge}`, {}, words.edges[text] ?? text);
-    const edges = Object.entries(EDGES[name]).map(word);
-    const [shown, title] = words.pads[name];
+    const edges = Object.entries(edgeLabels()[name]).map(([edge, label]) => h(`span.tha4-edge.${edge}`, {}, label));
+    const [shown, title] = labels()[name];
     this.area = h("div.tha4-pad-area", { tabIndex: 0, "data-pad": name }, ...edges, ...this.dots);
     this.element = h("div.tha4-pad", { title }, this.area, h("span.tha4-pad-name", {}, shown));
     this.#listen();
@@ -68,11 +75,11 @@ export class Pad {
   }
 
   #key(event) {
-    const way = { ArrowLeft: [-0.1, 0], ArrowRight: [0.1, 0], ArrowUp: [0, 0.1], ArrowDown: [0, -0.1] }[event.key];
-    if (!way) return;
+    const step = { ArrowLeft: [-0.1, 0], ArrowRight: [0.1, 0], ArrowUp: [0, 0.1], ArrowDown: [0, -0.1] }[event.key];
+    if (!step) return;
     event.preventDefault();
     const { x, y } = this.dots[0].point;
-    this.#step(this.dots[0], { x: x + way[0], y: y + (this.pad.downwards ? -way[1] : way[1]) });
+    this.#step(this.dots[0], { x: x + step[0], y: y + (this.pad.downwards ? -step[1] : step[1]) });
   }
 
   #step(dot, point) {
@@ -93,10 +100,10 @@ export class Pad {
 
   #nearest(event) {
     if (this.dots.length === 1 || this.linked()) return this.dots[0];
-    const away = (dot) => {
+    const distance = (dot) => {
       const box = dot.getBoundingClientRect();
       return Math.hypot(event.clientX - box.left - box.width / 2, event.clientY - box.top - box.height / 2);
     };
-    return [...this.dots].sort((a, b) => away(a) - away(b))[0];
+    return [...this.dots].sort((a, b) => distance(a) - distance(b))[0];
   }
 }

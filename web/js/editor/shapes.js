@@ -1,5 +1,5 @@
-// Several numbers as one point: what a pad's point means, and where the point is for a pose. All bilinear, so that the
-// way there and back is the same.
+// Several numbers as one point: what a pad's point means, and where the point is for a pose. All bilinear, so that
+// reading is the inverse of writing.
 
 const up = (value) => Math.max(0, value);
 const within = (value) => Math.min(1, Math.max(-1, value));

@@ -1,10 +1,11 @@
-// The picture, and the parts of it that a hand can take hold of.
+// The picture, and the parts of it that can be dragged.
 import { Frames } from "../frame.js";
+import { text } from "../text.js";
 import { h, onDrag, place } from "./dom.js";
 import { PADS } from "./shapes.js";
 
 const SIZE = 512;
-// The share of the picture's width that a hand moves for a whole turn.
+// The distance of a drag for a whole turn, as a share of the picture's width.
 const REACH = 0.28;
 
 /**
@@ -20,44 +21,52 @@ const ZONES = {
 };
 const INSIDE_HEAD = ["eyes", "mouth"];
 
+const titles = () => ({
+  body: text("Body: drag to turn it. Shift or the wheel: lean."),
+  head: text("Head: drag to turn and nod. Shift or the wheel: tilt."),
+  eyes: text("Eyes: drag to look."),
+  mouth: text("Mouth: drag down to open it, sideways for the vowel."),
+});
+
 export class Stage {
   /** `pose` is the editor's: `get(name)`, `set(pose)`, `begin()`, `end()`, `isDriven(name)`. */
-  constructor(pose, words) {
+  constructor(pose) {
     this.pose = pose;
     this.canvas = h("canvas", { width: SIZE, height: SIZE });
     this.context = this.canvas.getContext("2d");
     this.caption = h("div.tha4-caption");
     this.readout = h("div.tha4-readout");
-    this.zones = Object.entries(ZONES).map(([name, zone]) => this.#zone(name, zone, words));
+    const title = titles();
+    this.zones = Object.entries(ZONES).map(([name, zone]) => this.#zone(name, zone, title[name]));
     this.head = h("div.tha4-head", {}, ...this.zones.filter(({ dataset }) => INSIDE_HEAD.includes(dataset.zone)));
     const still = this.zones.filter(({ dataset }) => !INSIDE_HEAD.includes(dataset.zone));
     this.frame = h("div.tha4-frame", {}, this.canvas, ...still, this.head);
     this.element = h("div.tha4-stage", { tabIndex: 0 }, this.frame, this.caption, this.readout);
     this.element.addEventListener("wheel", (event) => this.#wheel(event), { passive: false });
-    this.frames = new Frames((...drawn) => this.#draw(...drawn), (text) => this.say(text));
+    this.frames = new Frames((...drawn) => this.#draw(...drawn), (why) => this.say(why));
   }
 
-  /** Show a character in a pose; `moving` while a hand is at it. */
+  /** Show a character in a pose; `moving` while it is being dragged. */
   show(character, numbers, moving) {
     if (this.frames.closed) return;
     this.caption.textContent = character.text;
     this.caption.classList.toggle("tha4-found", character.found);
     this.element.dataset.resting = false;
-    this.frames.ask(character, numbers, moving);
+    this.frames.request(character, numbers, moving);
     this.#follow();
   }
 
-  /** See the head and shoulders, or all of the frame. */
-  come(near) {
+  /** Show the head and shoulders, or all of the frame. */
+  zoom(near) {
     this.element.classList.toggle("tha4-near", near);
   }
 
-  /** Tell the user something in the picture. */
-  say(text) {
-    this.caption.textContent = text;
+  /** Show a message over the picture. */
+  say(message) {
+    this.caption.textContent = message;
   }
 
-  /** Which zones nothing can be moved by, because links drive all that they would change. */
+  /** Disable the zones whose numbers are all driven by links. */
   disable() {
     for (const zone of this.zones) {
       const driven = names(ZONES[zone.dataset.zone]).every((name) => this.pose.isDriven(name));
@@ -66,7 +75,7 @@ export class Stage {
   }
 
   open() {
-    if (this.frames.closed) this.frames = new Frames((...drawn) => this.#draw(...drawn), (text) => this.say(text));
+    if (this.frames.closed) this.frames = new Frames((...drawn) => this.#draw(...drawn), (why) => this.say(why));
   }
 
   close() {
@@ -75,18 +84,18 @@ export class Stage {
     this.wheeling = null;
   }
 
-  #draw(bitmap, wish, took) {
+  #draw(bitmap, request, milliseconds) {
     this.context.clearRect(0, 0, SIZE, SIZE);
     this.context.drawImage(bitmap, 0, 0, SIZE, SIZE);
     this.element.dataset.size = bitmap.width;
-    this.element.dataset.took = took.toFixed(1);
-    this.element.dataset.resting = !wish.moving && !this.frames.wish;
+    this.element.dataset.took = milliseconds.toFixed(1);
+    this.element.dataset.resting = !request.moving && !this.frames.pending;
     bitmap.close();
   }
 
-  #zone(name, zone, words) {
+  #zone(name, zone, title) {
     const [left, top, width, height] = zone.box.map((percent) => `${percent}%`);
-    const element = h("div.tha4-zone", { title: words[name], "data-zone": name });
+    const element = h("div.tha4-zone", { title, "data-zone": name });
     Object.assign(element.style, { left, top, width, height });
     let from = null;
     onDrag(element, {
@@ -119,7 +128,7 @@ export class Stage {
   #set(wanted) {
     this.pose.set(wanted);
     const shown = Object.keys(wanted).map((name) => `${name} ${this.pose.get(name).toFixed(2)}`);
-    this.readout.textContent = shown.filter((text) => !text.endsWith(" 0.00")).join("   ");
+    this.readout.textContent = shown.filter((part) => !part.endsWith(" 0.00")).join("   ");
   }
 
   /** The wheel tilts where the editor has the focus; elsewhere it is the graph's. */
@@ -138,7 +147,7 @@ export class Stage {
     this.pose.set({ [tilt]: this.pose.get(tilt) - Math.sign(event.deltaY || event.deltaX) * 0.05 });
   }
 
-  /** Eyes and mouth go where the head has gone. */
+  /** Move the zones of eyes and mouth along with the head. */
   #follow() {
     const [x, y] = [-this.pose.get("head_y") * 3, -this.pose.get("head_x") * 2.5];
     const angle = -(this.pose.get("neck_z") * 13 + this.pose.get("body_z") * 5);
@@ -149,7 +158,7 @@ export class Stage {
 /** The numbers that a zone changes. */
 const names = (zone) => zone.pad?.names ?? [zone.across, zone.upward, zone.tilt].filter(Boolean);
 
-/** What a zone's numbers become where the hand has gone so far to the right and up, in whole turns. */
+/** A zone's numbers after a drag to the right and up, in whole turns. */
 function moved(zone, from, right, up, shift) {
   if (zone.pad) {
     const x = Math.min(1, Math.max(-1, (from.point.x ?? 0) + right));

@@ -1,5 +1,6 @@
 // Buttons for the whole pose: mirror, random, copy, paste, reset.
 import { fromText, mirrored, neutral, random, toText } from "../pose.js";
+import { text } from "../text.js";
 import { h, icon } from "./dom.js";
 
 const ICONS = {
@@ -10,6 +11,16 @@ const ICONS = {
   reset: "M3 8a5 5 0 1 0 1.5-3.6M3 2.5v3h3",
 };
 
+const titles = () => ({
+  mirror: text("Mirror (M)"),
+  random: text("Random pose (Space)"),
+  copy: text("Copy the pose as JSON (Ctrl+C)"),
+  paste: text("Paste a pose (Ctrl+V)"),
+  reset: text("Reset (0)"),
+});
+const copied = () => text("Copied.");
+const noClipboard = () => text("The browser keeps its clipboard: click the picture and press Ctrl+C or Ctrl+V.");
+
 /** What each tool makes of `{values, library}`: a pose to set. */
 export const CHANGES = {
   mirror: ({ parameters }, pose) => mirrored(parameters, pose),
@@ -18,11 +29,12 @@ export const CHANGES = {
 };
 
 export class Tools {
-  /** `pose` is the editor's, `say(text)` tells the user something. */
-  constructor(library, pose, say, words) {
-    Object.assign(this, { library, pose, say, words });
+  /** `pose` is the editor's; `say(message)` shows a message to the user. */
+  constructor(library, pose, say) {
+    Object.assign(this, { library, pose, say });
+    const title = titles();
     const buttons = Object.entries(ICONS).map(([name, path]) => {
-      const what = { type: "button", title: words[name], "data-tool": name, onclick: () => this.use(name) };
+      const what = { type: "button", title: title[name], "data-tool": name, onclick: () => this.use(name) };
       return h("button", what, icon(path));
     });
     this.element = h("div.tha4-tools", {}, ...buttons);
@@ -41,26 +53,26 @@ export class Tools {
   }
 
   /** Take a pose from text; says so where it is none. */
-  take(text) {
+  take(content) {
     try {
-      this.pose.change(fromText(this.library.parameters, text));
+      this.pose.change(fromText(this.library.parameters, content));
     } catch (error) {
       this.say(error.message);
     }
   }
 
   async #copy() {
-    if (!navigator.clipboard) return this.say(this.words.noClipboard);
+    if (!navigator.clipboard) return this.say(noClipboard());
     await navigator.clipboard.writeText(this.text());
-    return this.say(this.words.copied);
+    return this.say(copied());
   }
 
   async #paste() {
-    if (!navigator.clipboard?.readText) return this.say(this.words.noClipboard);
+    if (!navigator.clipboard?.readText) return this.say(noClipboard());
     try {
       return this.take(await navigator.clipboard.readText());
     } catch {
-      return this.say(this.words.noClipboard); // the user said no
+      return this.say(noClipboard()); // the user said no
     }
   }
 }

@@ -1,5 +1,5 @@
 // The fit editor of one Load Character: its picture in the frame, to be dragged until the head is in its box.
-import { Asking } from "../ask.js";
+import { LatestRequest } from "../api.js";
 import { h } from "../editor/dom.js";
 import { Values } from "../editor/values.js";
 import { isLinked, value } from "../graph.js";
@@ -43,8 +43,8 @@ export class FitEditor {
 
   start() {
     if (this.timer) return;
-    this.picturing = new Asking("/tha4/picture", (blob, { source }) => this.#take(blob, source), (why) => this.#miss(why));
-    this.looking = new Asking("/tha4/fit", (look, { source }) => this.#told(look, source), (why) => this.#miss(why));
+    this.picturing = new LatestRequest("/tha4/picture", (blob, { source }) => this.#take(blob, source), (why) => this.#miss(why));
+    this.looking = new LatestRequest("/tha4/fit", (look, { source }) => this.#told(look, source), (why) => this.#miss(why));
     this.timer = setInterval(() => this.#watch(), WATCH);
     this.#watch();
   }
@@ -143,7 +143,7 @@ export class FitEditor {
     this.readout.textContent = driven ? text("driven by a link") : `× ${scale.toFixed(2)}   ${x}, ${y}`;
     this.found = found;
     if (!found.source) return this.#miss(found.problem);
-    this.looking.ask({ source: found.source, fit, scale, offset_x: x, offset_y: y });
+    this.looking.send({ source: found.source, fit, scale, offset_x: x, offset_y: y });
     this.#draw();
   }
 
@@ -151,7 +151,7 @@ export class FitEditor {
     const wanted = JSON.stringify(source);
     if (wanted === this.pictured) return;
     this.pictured = wanted;
-    this.picturing.ask({ source });
+    this.picturing.send({ source });
   }
 
   async #take(blob, source) {

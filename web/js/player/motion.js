@@ -1,6 +1,6 @@
 // The motion that a node makes, as the server tells it before anything is queued.
 import { app } from "../../../../scripts/app.js";
-import { Asking } from "../ask.js";
+import { LatestRequest } from "../api.js";
 import { linkOf } from "../graph.js";
 import { text } from "../text.js";
 
@@ -11,7 +11,7 @@ export class Motion {
   /** `onMotion({fps, frames, curves, note})` gets every new motion, `onProblem(text)` why there is none. */
   constructor(node, onMotion, onProblem) {
     Object.assign(this, { node, onMotion, onProblem, seen: null, ran: null });
-    this.asking = new Asking("/tha4/poses", (motion, question) => this.#take(motion, question), (...why) => this.#refused(...why));
+    this.latest = new LatestRequest("/tha4/poses", (motion, question) => this.#take(motion, question), (...why) => this.#refused(...why));
   }
 
   /** The node has run and its motion has this mark. */
@@ -29,23 +29,23 @@ export class Motion {
     const id = String(this.node.id);
     const node = [id, ...Object.keys(output)].find((key) => (key === id || key.endsWith(`:${id}`)) && isFor(output[key], this.node));
     if (!node) return this.onProblem(text("This node is switched off."));
-    this.asking.ask({ graph: upstream(output, node), node });
+    this.latest.send({ graph: upstream(output, node), node });
   }
 
   close() {
-    this.asking.close();
+    this.latest.close();
     this.seen = null;
   }
 
-  #take(answer, { ran }) {
-    if (!answer.problem) this.onMotion({ ...answer, note: ran ? text("from the last run") : "" });
-    else if (answer.after_run && this.ran) this.asking.ask({ ran: this.ran });
+  #take(answer, { run_result: fromRun }) {
+    if (!answer.problem) this.onMotion({ ...answer, note: fromRun ? text("from the last run") : "" });
+    else if (answer.after_run && this.ran) this.latest.send({ run_result: this.ran });
     else this.onProblem(answer.after_run ? text("What is connected is known once the graph has run.") : answer.problem);
   }
 
   #refused(why, question) {
-    if (question.ran) this.ran = null;
-    this.onProblem(question.ran ? text("This motion is forgotten. Run the graph again.") : why);
+    if (question.run_result) this.ran = null;
+    this.onProblem(question.run_result ? text("This motion is forgotten. Run the graph again.") : why);
   }
 }
 

@@ -178,7 +178,7 @@ export class Player {
     const { fps, frames, curves } = this.found;
     const pose = (library.now?.parameters ?? []).map(({ name }) => (curves[name]?.[frame] ?? 0) / 1000);
     this.element.dataset.resting = "false";
-    if (pose.length) this.frames.ask(findCharacter(this.node), pose, moving);
+    if (pose.length) this.frames.request(findCharacter(this.node), pose, moving);
     this.time.textContent = `${(frame / fps).toFixed(2)} s   ${frame + 1} / ${frames}   ${+fps.toFixed(2)} fps`;
     this.#drawCurves();
   }
@@ -187,13 +187,13 @@ export class Player {
     if (this.found) drawCurves(this.curves, this.found, this.bands, this.state.frame);
   }
 
-  #draw(bitmap, wish) {
+  #draw(bitmap, request) {
     const context = this.canvas.getContext("2d");
     context.clearRect(0, 0, SIZE, SIZE);
     context.drawImage(bitmap, 0, 0, SIZE, SIZE);
     bitmap.close();
     this.drawn = (this.drawn ?? 0) + 1;
-    Object.assign(this.element.dataset, { drawn: this.drawn, resting: !wish.moving && !this.frames.wish });
+    Object.assign(this.element.dataset, { drawn: this.drawn, resting: !request.moving && !this.frames.pending });
   }
 }
 

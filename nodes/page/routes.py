@@ -1,6 +1,7 @@
 """The routes of the web page. No input is trusted: everything is checked before it is used.
 
     GET  /tha4/library   the parameters, the expressions and the characters
+    GET  /tha4/student   ?name= -> a student as one .safetensors file, for the page's own renderer
     POST /tha4/frame     {"character": {"kind", "name"}, "pose", "size", "lossless", "client"} -> a WebP with alpha
     POST /tha4/picture   {"source": {"kind", "name", "opaque"}, "client"} -> the picture of a Load Character, a WebP
     POST /tha4/fit       {"source", "fit", "scale", "offset_x", "offset_y", "client"} -> where it lies, what is wrong
@@ -27,6 +28,7 @@ from .. import host
 from . import motions, pictures, preview
 from .preview_queue import Job, PreviewQueue
 from .request import MAX_NAME, NO_STORE, Handler, Refused, flag, json_object, queued_response, text, with_json_errors
+from .students import student_response
 
 _MAX_BODY = 16 * 1024
 _MAX_GRAPH_BODY = 512 * 1024
@@ -48,6 +50,7 @@ def register() -> None:
         table.post(path)(with_json_errors(_queued(queue, read, content_type, max_body)))
 
     table.get("/tha4/library")(with_json_errors(_library))
+    table.get("/tha4/student")(with_json_errors(student_response))
     post("/tha4/frame", _frame_job, "image/webp")
     post("/tha4/picture", pictures.picture_job, "image/webp")
     post("/tha4/fit", pictures.fit_job, "application/json")

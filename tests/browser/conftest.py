@@ -5,32 +5,64 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
 from tests.browser.comfy_page import SETTINGS, ComfyPage
+from tests.browser.puppet_site import SOFTWARE_GPU
 from tests.host.comfyui import PACK, ComfyUI, prepare_base, running
 
 COMFYUI = Path(os.environ.get("THA4_COMFYUI", PACK / ".comfyui"))
 ARGUMENTS = (
-    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
+    *("--no-sandbox", "--disable-quic", "--no-first-run", "--disable-background-networking"),
     *("--disable-component-update", "--disable-sync"),
 )
 VIEW = {"width": 1600, "height": 1000}
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
+def chromium() -> Iterator[Callable[..., Browser]]:
+    """Starts Debian's Chromium with more arguments; it is closed at the end."""
     program = shutil.which("chromium")
     if program is None:
         pytest.skip("CHROMIUM IS NOT INSTALLED: the web side is not tried (apt-get install chromium)")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=list(ARGUMENTS))
-        yield browser
-        browser.close()
+    with sync_playwright() as playwright, ExitStack() as browsers:
+
+        def start(*arguments: str) -> Browser:
+            browser = playwright.chromium.launch(executable_path=program, args=[*ARGUMENTS, *arguments])
+            browsers.callback(browser.close)
+            return browser
+
+        yield start
+
+
+@pytest.fixture(scope="session")
+def browser(chromium: Callable[..., Browser]) -> Browser:
+    return chromium("--disable-gpu")
+
+
+@pytest.fixture(scope="session")
+def gpu_browser(chromium: Callable[..., Browser]) -> Browser:
+    """A browser with a WebGPU adapter, which computes on the CPU."""
+    return chromium(*SOFTWARE_GPU)
+
+
+@pytest.fixture(scope="session")
+def vulkan() -> Any:
+    """A device of `wgpu` on a Vulkan driver: Mesa's for the CPU, where the machine has no GPU."""
+    wgpu = pytest.importorskip("wgpu", reason="WGPU IS NOT INSTALLED: WGSL is compiled by Chromium alone")
+    adapters = [one for one in wgpu.gpu.enumerate_adapters_sync() if one.info["backend_type"] == "Vulkan"]
+    if not adapters:
+        pytest.skip(
+            "THERE IS NO VULKAN DRIVER: WGSL is compiled by Chromium alone (apt-get install mesa-vulkan-drivers)"
+        )
+    limit = "max-compute-workgroup-storage-size"
+    return adapters[0].request_device_sync(required_limits={limit: adapters[0].limits[limit]})
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,7 @@ import math
 import os
 import random
 import urllib.error
+import urllib.parse
 import urllib.request
 import wave
 from pathlib import Path
@@ -14,15 +15,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image, ImageDraw
 
 from tests.core.picture.doll import figure
 from tests.host.comfyui import ComfyUI
 from tests.host.test_graphs import NOD, node, pose_vector, sequence
-from tha4_core.demo import demo_character
+from tha4_core.demo import DEMO_STUDENT, demo_character
 from tha4_core.motion import idle, script
 from tha4_core.picture.character import Character
 from tha4_core.pose import NAMES, Poses
+from tha4_core.student.model import Student
 
 IDLE = {
     "seed": 3,
@@ -334,3 +337,38 @@ def test_no_hostile_request_causes_a_server_error(server: ComfyUI) -> None:
         place[chance.choice([*place, "client", "run_result"])] = chance.choice(odd)
         status, body = post(server, path, content)
         assert status < 500, (path, content, body)
+
+
+def get_student(server: ComfyUI, name: str, **headers: str) -> tuple[int, bytes, str]:
+    query = urllib.parse.urlencode({"name": name})
+    request = urllib.request.Request(f"{server.address}/tha4/student?{query}", headers=headers)
+    try:
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return answer.status, answer.read(), answer.headers["ETag"]
+    except urllib.error.HTTPError as error:
+        return error.code, error.read(), error.headers.get("ETag", "")
+
+
+@pytest.mark.parametrize("name", ["demo", "lambda_00"])
+def test_a_student_of_any_format_comes_as_one_file(server: ComfyUI, lambda_00: Path, tmp_path: Path, name: str) -> None:
+    status, content, etag = get_student(server, name)
+    assert status == 200
+    path = tmp_path / "student.safetensors"
+    path.write_bytes(content)
+    opened, original = Student.load(path), Student.load(DEMO_STUDENT if name == "demo" else lambda_00)
+    assert torch.equal(opened.character.picture, original.character.picture)
+    for key, value in original.state_dict().items():
+        assert torch.equal(opened.state_dict()[key], value), key
+    assert "history" not in opened.metadata
+    assert get_student(server, name, **{"If-None-Match": etag})[:2] == (304, b"")
+
+
+@pytest.mark.parametrize("name", ["", "none", "../../student", "x" * 400])
+def test_only_listed_students_are_given(server: ComfyUI, name: str) -> None:
+    status, content, _ = get_student(server, name)
+    assert status in (400, 404)
+    assert "error" in json.loads(content)
+
+
+def test_other_sites_get_no_student(server: ComfyUI) -> None:
+    assert get_student(server, "demo", **{"Sec-Fetch-Site": "cross-site"})[0] == 403

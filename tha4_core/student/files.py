@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from einops import rearrange
+from safetensors.torch import save
 
 from ..errors import PictureError, WeightsError
 from ..picture.character import Character, decode_character, encode_character
@@ -52,11 +53,21 @@ def read(path: Path) -> StudentFiles:
 
 def write(path: Path, files: StudentFiles) -> None:
     """Write a student as one .safetensors file, whole or not at all."""
+    write_safetensors(path, *_encode(files))
+
+
+def to_bytes(files: StudentFiles) -> bytes:
+    """A student as the bytes of one .safetensors file. The same student gives the same bytes."""
+    tensors, metadata = _encode(files)
+    return save({key: value.contiguous() for key, value in tensors.items()}, dict(sorted(metadata.items())))
+
+
+def _encode(files: StudentFiles) -> tuple[StateDict, dict[str, str]]:
     tensors = encode_character(files.character)
     for network, state_dict in files.networks.items():
         tensors |= {f"{network}.{key}": value for key, value in state_dict.items()}
     own = {"format": FORMAT, "format_version": str(FORMAT_VERSION), "name": files.character.name}
-    write_safetensors(path, tensors, files.metadata | own)
+    return tensors, files.metadata | own
 
 
 def _read_ours(path: Path) -> StudentFiles:

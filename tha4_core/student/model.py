@@ -58,8 +58,15 @@ class Student(nn.Module):
 
     def save(self, path: str | Path) -> None:
         """Write one .safetensors file: both networks, the picture, the metadata. It is written whole or not at all."""
+        files.write(Path(path), self._content(self.metadata))
+
+    def to_bytes(self) -> bytes:
+        """The same file as bytes, of the metadata only name and licence: what a page needs to render it."""
+        return files.to_bytes(self._content({key: self.metadata[key] for key in ("licence",) if key in self.metadata}))
+
+    def _content(self, metadata: dict[str, str]) -> files.StudentFiles:
         networks = {name: _on_cpu(self.get_submodule(name)) for name in files.NETWORKS}
-        files.write(Path(path), files.StudentFiles(self.character, networks, self.metadata))
+        return files.StudentFiles(self.character, networks, metadata)
 
     def render(
         self,

@@ -1,10 +1,9 @@
 // The picture, and the parts of it that can be dragged.
-import { Frames } from "../frame.js";
+import { View } from "../view.js";
 import { text } from "../text.js";
 import { h, onDrag, place } from "./dom.js";
 import { PADS } from "./shapes.js";
 
-const SIZE = 512;
 // The distance of a drag for a whole turn, as a share of the picture's width.
 const REACH = 0.28;
 
@@ -32,27 +31,25 @@ export class Stage {
   /** `pose` is the editor's: `get(name)`, `set(pose)`, `begin()`, `end()`, `isDriven(name)`. */
   constructor(pose) {
     this.pose = pose;
-    this.canvas = h("canvas", { width: SIZE, height: SIZE });
-    this.context = this.canvas.getContext("2d");
     this.caption = h("div.tha4-caption");
     this.readout = h("div.tha4-readout");
     const title = titles();
     this.zones = Object.entries(ZONES).map(([name, zone]) => this.#zone(name, zone, title[name]));
     this.head = h("div.tha4-head", {}, ...this.zones.filter(({ dataset }) => INSIDE_HEAD.includes(dataset.zone)));
     const still = this.zones.filter(({ dataset }) => !INSIDE_HEAD.includes(dataset.zone));
-    this.frame = h("div.tha4-frame", {}, this.canvas, ...still, this.head);
+    this.frame = h("div.tha4-frame", {}, ...still, this.head);
     this.element = h("div.tha4-stage", { tabIndex: 0 }, this.frame, this.caption, this.readout);
     this.element.addEventListener("wheel", (event) => this.#wheel(event), { passive: false });
-    this.frames = new Frames((...drawn) => this.#draw(...drawn), (why) => this.say(why));
+    this.open();
   }
 
   /** Show a character in a pose; `moving` while it is being dragged. */
   show(character, numbers, moving) {
-    if (this.frames.closed) return;
+    if (this.view.closed) return;
     this.caption.textContent = character.text;
     this.caption.classList.toggle("tha4-found", character.found);
     this.element.dataset.resting = false;
-    this.frames.request(character, numbers, moving);
+    this.view.show(character, numbers, moving);
     this.#follow();
   }
 
@@ -75,22 +72,21 @@ export class Stage {
   }
 
   open() {
-    if (this.frames.closed) this.frames = new Frames((...drawn) => this.#draw(...drawn), (why) => this.say(why));
+    if (this.view && !this.view.closed) return;
+    this.view?.element.remove();
+    this.view = new View((drawn) => this.#drawn(drawn), (why) => this.say(why));
+    this.frame.prepend(this.view.element);
   }
 
   close() {
-    this.frames.close();
+    this.view.close();
     clearTimeout(this.wheeling);
     this.wheeling = null;
   }
 
-  #draw(bitmap, request, milliseconds) {
-    this.context.clearRect(0, 0, SIZE, SIZE);
-    this.context.drawImage(bitmap, 0, 0, SIZE, SIZE);
-    this.element.dataset.size = bitmap.width;
-    this.element.dataset.took = milliseconds.toFixed(1);
-    this.element.dataset.resting = !request.moving && !this.frames.pending;
-    bitmap.close();
+  #drawn({ size, moving, milliseconds, by }) {
+    const resting = !moving && !this.view.pending;
+    Object.assign(this.element.dataset, { size, by, took: milliseconds.toFixed(1), resting });
   }
 
   #zone(name, zone, title) {

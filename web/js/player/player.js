@@ -1,14 +1,13 @@
 // The player of one node that makes a motion: its character in it, and its curves, before anything is queued.
 import { h, onDrag, place } from "../editor/dom.js";
-import { Frames } from "../frame.js";
 import { findCharacter } from "../graph.js";
 import { library } from "../library.js";
 import { leaveWheel } from "../panel.js";
 import { text } from "../text.js";
+import { View } from "../view.js";
 import { bands, drawCurves } from "./curves.js";
 import { Motion } from "./motion.js";
 
-const SIZE = 512;
 const WATCH = 250; // milliseconds between looks at what changed
 const [PLAY, PAUSE] = ["▶", "❚❚"];
 // What a person set in a player, by node, so that undo, which makes every node anew, leaves it as it was.
@@ -18,10 +17,9 @@ export class Player {
   constructor(node) {
     this.node = node;
     this.state = { frame: 0, looping: true };
-    this.canvas = h("canvas", { width: SIZE, height: SIZE });
     this.caption = h("div.tha4-player-caption");
     this.problem = h("div.tha4-player-problem", { role: "status", hidden: true });
-    this.stage = h("div.tha4-player-stage", {}, this.canvas, this.caption, this.problem);
+    this.stage = h("div.tha4-player-stage", {}, this.caption, this.problem);
     this.curves = h("canvas.tha4-player-curves", { tabIndex: 0, title: text(HOW) });
     this.play = h("button", { type: "button", "data-name": "play", title: text("Play (Space)"), onclick: () => this.#toggle() }, PLAY);
     this.loop = h("button", { type: "button", "data-name": "loop", title: text("Again and again"), onclick: () => this.#set({ looping: !this.state.looping }) }, "↻");
@@ -34,7 +32,9 @@ export class Player {
   async start() {
     if (this.timer) return;
     Object.assign(this.state, remembered.get(this.node.id));
-    this.frames = new Frames((...drawn) => this.#draw(...drawn), (why) => this.#complain(why));
+    this.view?.element.remove();
+    this.view = new View((drawn) => this.#drawn(drawn), (why) => this.#complain(why));
+    this.stage.prepend(this.view.element);
     this.motion = new Motion(this.node, (found) => this.#take(found), (...why) => this.#miss(...why));
     this.motion.made(this.mark);
     this.timer = setInterval(() => this.#watch(), WATCH);
@@ -48,7 +48,7 @@ export class Player {
     this.#pause();
     clearInterval(this.timer);
     this.timer = null;
-    this.frames?.close();
+    this.view?.close();
     this.motion?.close();
     this.sized?.disconnect();
     Object.assign(this, { found: null, shown: null });
@@ -181,7 +181,7 @@ export class Player {
     const { fps, frames, curves } = this.found;
     const pose = (library.now?.parameters ?? []).map(({ name }) => (curves[name]?.[frame] ?? 0) / 1000);
     this.element.dataset.resting = "false";
-    if (pose.length) this.frames.request(findCharacter(this.node), pose, moving);
+    if (pose.length) this.view.show(findCharacter(this.node), pose, moving);
     this.time.textContent = `${(frame / fps).toFixed(2)} s   ${frame + 1} / ${frames}   ${+fps.toFixed(2)} fps`;
     this.#drawCurves();
   }
@@ -190,13 +190,9 @@ export class Player {
     if (this.found) drawCurves(this.curves, this.found, this.bands, this.state.frame);
   }
 
-  #draw(bitmap, request) {
-    const context = this.canvas.getContext("2d");
-    context.clearRect(0, 0, SIZE, SIZE);
-    context.drawImage(bitmap, 0, 0, SIZE, SIZE);
-    bitmap.close();
+  #drawn({ moving, by }) {
     this.drawn = (this.drawn ?? 0) + 1;
-    Object.assign(this.element.dataset, { drawn: this.drawn, resting: !request.moving && !this.frames.pending });
+    Object.assign(this.element.dataset, { drawn: this.drawn, by, resting: !moving && !this.view.pending });
   }
 }
 

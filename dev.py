@@ -42,6 +42,9 @@ NOT_NEEDED = ("comfyui-workflow-templates", "comfyui-embedded-docs")
 
 # espeak-ng speaks what the tests of lip sync listen to; chromium shows ComfyUI's page to the tests of the web side.
 PROGRAMS = ("espeak-ng", "chromium")
+# Mesa's Vulkan driver for the CPU runs the page's WGSL kernels outside a browser.
+VULKAN_PACKAGE = "mesa-vulkan-drivers"
+VULKAN_DRIVERS = Path("/usr/share/vulkan/icd.d")
 
 # torchvision registers shapes for two operators of its compiled part even where that part cannot be loaded.
 TORCHVISION_OPERATORS = """
@@ -132,6 +135,8 @@ def _own_environment() -> tuple[Path, Path]:
 def _install_programs() -> None:
     """Programs that the tests use and no Python package brings: installed where that is possible, else named."""
     missing = [program for program in PROGRAMS if shutil.which(program) is None]
+    if platform.system() == "Linux" and not any(VULKAN_DRIVERS.glob("*.json")):
+        missing.append(VULKAN_PACKAGE)
     if not missing:
         return
     if shutil.which("apt-get") and os.geteuid() == 0:

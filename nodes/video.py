@@ -23,7 +23,7 @@ from ..tha4_core.errors import VideoError
 from ..tha4_core.picture.character import Character
 from ..tha4_core.picture.model_space import SIZE
 from ..tha4_core.pose import Poses
-from ..tha4_core.student.model import Student
+from ..tha4_core.student import Student
 from ..tha4_core.teacher.pipeline import Teacher
 from ..tha4_core.video import FORMATS, Sound, Video
 from . import host, types

@@ -25,7 +25,7 @@ from tha4_core.demo import DEMO_STUDENT, demo_character
 from tha4_core.motion import idle, script
 from tha4_core.picture.character import Character
 from tha4_core.pose import NAMES, Poses
-from tha4_core.student.model import Student
+from tha4_core.student import Student
 
 IDLE = {
     "seed": 3,

@@ -51,7 +51,7 @@ def test_dragging_moves_the_picture_and_tells_what_is_wrong(comfy: ComfyPage) ->
     assert scale == 1
     assert (x, y) == (pytest.approx(102, abs=3), pytest.approx(51, abs=3))
     assert figure(panel.picture())[0] > before[0] + 60
-    expect(panel.find("[data-code='head_unclear']")).to_be_visible(timeout=PATIENCE)
+    expect(panel.find("[data-code='head_outside_box']")).to_be_visible(timeout=PATIENCE)
     panel.find("[data-name='reset']").click()
     assert placed(comfy, panel) == (1, 0, 0)
     expect(panel.find(".tha4-good")).to_be_visible(timeout=PATIENCE)

@@ -176,7 +176,7 @@ def look(server: ComfyUI, **changes: Any) -> dict[str, Any]:
 def test_the_demo_character_fits_until_it_is_moved(server: ComfyUI) -> None:
     assert look(server) == {"size": [512, 512], "start": {"scale": 1.0, "x": 0.0, "y": 0.0}, "findings": []}
     moved = look(server, offset_x=100)["findings"]
-    assert [finding["code"] for finding in moved] == ["head_unclear"]
+    assert [finding["code"] for finding in moved] == ["head_outside_box"]
     assert "columns 192 to 319" in moved[0]["text"]
 
 

@@ -55,7 +55,7 @@ def test_dragging_moves_the_picture_and_tells_what_is_wrong(comfy: ComfyPage) ->
     assert scale == 1
     assert (x, y) == (pytest.approx(102, abs=3), pytest.approx(51, abs=3))
     assert figure_of(panel.picture())[0] > before[0] + 60
-    expect(panel.find("[data-code='head_unclear']")).to_be_visible(timeout=PATIENCE)
+    expect(panel.find("[data-code='head_outside_box']")).to_be_visible(timeout=PATIENCE)
     panel.find("[data-name='reset']").click()
     assert placed(comfy, panel) == (1, 0, 0)
     expect(panel.find(".tha4-good")).to_be_visible(timeout=PATIENCE)
@@ -204,11 +204,11 @@ def test_an_upload_says_where_it_is_not_used(comfy: ComfyPage, input_picture: st
 
 
 def test_one_click_chooses_between_both_placements(comfy: ComfyPage, web_server: ComfyUI) -> None:
-    blob = Image.new("RGBA", (900, 900))
-    ImageDraw.Draw(blob).ellipse((300, 500, 700, 899), fill=(200, 80, 80, 255))
-    blob.save(web_server.base / "input" / "blob.png")
+    faceless = Image.fromarray(demo_character().picture.numpy())
+    ImageDraw.Draw(faceless).ellipse((192, 66, 320, 200), fill=(40, 130, 160, 255))
+    faceless.save(web_server.base / "input" / "faceless.png")
     panel = add(comfy)
-    comfy.set(panel.node, "file", "input/blob.png")
+    comfy.set(panel.node, "file", "input/faceless.png")
     expect(panel.find("[data-code='unsure']")).to_be_visible(timeout=PATIENCE)
     expect(panel.find(".tha4-good")).to_have_count(0)
     offered = panel.picture("[data-fit='head in box'] canvas")

@@ -196,7 +196,7 @@ def test_the_demo_character_fits_until_it_is_moved(server: ComfyUI) -> None:
     start = {"scale": 1.0, "x": 0.0, "y": 0.0}
     assert look(server) == {"size": [512, 512], "changed": 0, "start": start, "choices": [], "findings": []}
     moved = look(server, offset_x=100)["findings"]
-    assert [(finding["code"], finding["warning"]) for finding in moved] == [("head_unclear", True)]
+    assert [(finding["code"], finding["warning"]) for finding in moved] == [("head_outside_box", True)]
     assert "columns 192 to 319" in moved[0]["text"]
 
 
@@ -224,16 +224,16 @@ def test_a_picture_drawn_anew_under_its_name_is_another(server: ComfyUI, base: P
     assert first["changed"] != second["changed"]
 
 
-def blob(base: Path) -> dict[str, str]:
-    """A picture whose head nobody can tell."""
-    picture = Image.new("RGBA", (900, 900))
-    ImageDraw.Draw(picture).ellipse((300, 500, 700, 899), fill=(200, 80, 80, 255))
-    picture.save(base / "input" / "blob.png")
-    return {"kind": "file", "name": "input/blob.png"}
+def faceless(base: Path) -> dict[str, str]:
+    """The demo character with hair all over her face: nobody can tell where the head is."""
+    picture = Image.fromarray(demo_character().picture.numpy())
+    ImageDraw.Draw(picture).ellipse((192, 66, 320, 200), fill=(40, 130, 160, 255))
+    picture.save(base / "input" / "faceless.png")
+    return {"kind": "file", "name": "input/faceless.png"}
 
 
 def test_where_the_fit_is_not_sure_both_placements_are_offered(server: ComfyUI, base: Path) -> None:
-    source = blob(base)
+    source = faceless(base)
     choices = {choice["fit"]: choice["start"] for choice in look(server, source=source)["choices"]}
     assert set(choices) == {"centered square", "head in box"}
     for fit, start in choices.items():

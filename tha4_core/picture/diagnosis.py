@@ -95,7 +95,7 @@ def diagnose(picture: Image.Image, placement: Placement) -> list[Finding]:
         *size,
         *_figures(np.asarray(picture.getchannel("A")) >= from_alpha, visible),
         *head,
-        *([] if head else _body(figure)),
+        *([] if any(one.code == "head_outside_box" for one in head) else _body(figure)),
         *_leaning(silhouette.lean(figure)),
         *_background(silhouette.off_figure(picture, placement, alpha, figure), alpha, max(1.0, placement.scale)),
         *_translucent(silhouette.opacity(alpha, figure)),

@@ -28,7 +28,7 @@ SURE = 0.5
 _PREFERENCE = 2.0  # how much likelier a head elsewhere must be than one in the box
 _LEAST_LOGIT = 0.5  # a face, certainly
 _LEAST_MARGIN = 0.5  # how much likelier than any other head
-_NO_FACE = -2.0  # below it there is no reason to move the picture
+_NO_FACE = 0.0  # a face rather than none; below it there is no reason to move the picture
 
 
 @dataclass(frozen=True)

@@ -192,12 +192,6 @@ def test_findings_say_what_to_do() -> None:
     assert "Remove Background" in str(findings[0])
 
 
-def test_a_head_without_a_neck_is_told_as_unclear() -> None:
-    blob = Image.new("RGBA", (512, 512))
-    ImageDraw.Draw(blob).ellipse((100, 250, 412, 511), fill=(200, 80, 80, 255))
-    assert "head_unclear" in codes(blob)
-
-
 HEAD = {"head_outside_box", "head_unclear"}
 
 

@@ -8,9 +8,7 @@ import numpy as np
 
 from .headwear import draw_bow
 from .look import Look
-from .pen import Pen, Random, any_colour, ellipse, limb, shade, symmetric
-
-SIDES = (-1, 1)
+from .pen import SIDES, Pen, Random, any_colour, ellipse, limb, shade, symmetric
 
 
 def draw_behind_body(pen: Pen, random: Random) -> None:

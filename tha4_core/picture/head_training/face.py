@@ -5,10 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from .look import Look
-from .pen import Array, Colour, Pen, Random, any_colour, ellipse, limb, mirrored, mix, shade, symmetric
+from .pen import SIDES, Array, Colour, Pen, Random, any_colour, ellipse, limb, mirrored, mix, shade, symmetric
 
 WHITE: Colour = (252, 252, 252)
-SIDES = (-1, 1)
 
 
 def draw_skin(pen: Pen, look: Look, random: Random) -> None:

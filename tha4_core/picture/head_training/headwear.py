@@ -5,9 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .look import Look
-from .pen import Array, Colour, Pen, Random, any_colour, ellipse, limb, mix, shade, symmetric
-
-SIDES = (-1, 1)
+from .pen import SIDES, Array, Colour, Pen, Random, any_colour, ellipse, limb, mix, shade, symmetric
 
 
 def draw_behind_head(pen: Pen, look: Look, random: Random) -> None:

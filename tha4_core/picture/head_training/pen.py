@@ -15,6 +15,8 @@ from torch import Tensor
 Array = NDArray[np.float64]
 Colour = tuple[int, int, int]
 Random = np.random.Generator
+SIDES = (-1, 1)
+"""Left and right, as factors of x."""
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ..cpu.thread_pool import own_threads
+from ..cpu import intra_op_threads
 from ..weights import load_strictly, read_safetensors
 
 WEIGHTS = Path(__file__).with_name("head_finder.safetensors")
@@ -73,7 +73,7 @@ def find_heads(picture: Image.Image) -> list[Head]:
         return []
     reduced = figure.resize(_scaled(figure.size, min(1.0, _LARGEST / max(figure.size))), Image.Resampling.BOX)
     # Operations this small are sooner done than shared out, and much sooner where other programs compute.
-    with own_threads(1):
+    with intra_op_threads(1):
         seen = [head for size in _sizes(*figure.size) for head in _heads_of_size(reduced, size / figure.width)]
     return [
         Head(box[0] + h.x * figure.width, box[1] + h.y * figure.width, h.size * figure.width, h.logit)

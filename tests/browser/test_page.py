@@ -52,7 +52,7 @@ def test_a_japanese_user_reads_japanese(fresh: tuple[ComfyUI, Page]) -> None:
     comfy.clear()
     comfy.add("THA4LoadCharacter", 320, 80)
     comfy.add("THA4PoseVector", 760, 80)
-    for text in ("キャラクターを読み込む", "拡大率", "横の移動", "報告", "画像は合っています。", "パッド", "見開き"):
+    for text in ("キャラクターを読み込む", "拡大率", "横の移動", "報告", "画像は合っています。", "パッド", "まぶた"):
         expect(page.get_by_text(text, exact=True).first).to_be_visible(timeout=60_000)
     assert comfy.errors == []
 

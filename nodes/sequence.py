@@ -104,5 +104,5 @@ def motion_outputs() -> list[io.Output]:
 
 
 def motion_result(poses: Poses) -> io.NodeOutput:
-    """What such a node gives, and the mark by which its player finds it."""
+    """What such a node gives, and the key by which its player finds it."""
     return io.NodeOutput(poses, poses.fps, len(poses), ui={"tha4_motion": [remember(poses)]})

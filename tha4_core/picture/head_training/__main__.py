@@ -1,6 +1,7 @@
 """Trains the network that finds heads and writes its weights: `python -m tha4_core.picture.head_training`.
 
-Every step draws new made-up characters; no picture of anybody else is used. About 12 minutes on one core.
+Every step draws new made-up characters; no picture of anybody else is used. It took 13 minutes on one core of a
+busy machine.
 """
 
 from __future__ import annotations

@@ -214,6 +214,7 @@ def test_one_click_chooses_between_both_placements(comfy: ComfyPage, web_server:
     offered = panel.picture("[data-fit='head in box'] canvas")
     panel.find("[data-fit='head in box']").click()
     expect(panel.find("[data-fit]")).to_have_count(0, timeout=PATIENCE)
+    expect(panel.element).not_to_have_attribute("data-codes", "looking", timeout=PATIENCE)
     assert comfy.values(panel.node)["fit"] == "head in box"
     assert placed(comfy, panel) == (1, 0, 0)
     column, row, _ = figure_of(panel.picture())
@@ -234,9 +235,9 @@ def test_nothing_good_is_said_of_a_picture_that_was_not_looked_at(comfy: ComfyPa
     expect(panel.find("[data-code='looking']")).to_be_visible(timeout=PATIENCE)
     expect(panel.find(".tha4-good")).to_have_count(0)
     comfy.page.wait_for_timeout(300)
-    comfy.page.unroute("**/tha4/fit")
     for answer in answers:
         answer.continue_()
+    comfy.page.unroute("**/tha4/fit")
     expect(panel.find(".tha4-good")).to_be_visible(timeout=PATIENCE)
     expect(panel.find("[data-code='looking']")).to_have_count(0)
 

@@ -234,7 +234,9 @@ export class FitEditor {
     if (problem) return this.#miss(problem);
     Object.assign(this, { size, placed: start, offered: choices });
     this.#picture(source, changed);
-    const says = findings.map(({ code, text: said, warning }) =>
+    // With both placements to choose from there is no need to tell where the head may be.
+    const told = findings.filter(({ code }) => !choices.length || code !== "head_unclear");
+    const says = told.map(({ code, text: said, warning }) =>
       h(warning ? "li.tha4-warning" : "li.tha4-note", { "data-code": code }, finding(code, said)),
     );
     if (choices.length) says.unshift(h("li.tha4-warning", { "data-code": "unsure" }, text("Look: which of the two is right? Click it.")));

@@ -19,8 +19,8 @@ from PIL import Image
 
 from tests.conftest import REFERENCE
 from tha4_core.demo import demo_character
+from tha4_core.demo.head_training.figures import draw_figure
 from tha4_core.picture.fitting import Fit, Placement, auto_fit
-from tha4_core.picture.head_training.figures import draw_figure
 
 CANVASES = ((700, 1200), (1920, 1080), (1024, 1536), (900, 900))
 SIZE, CENTRE, HALF_HEAD = 512, (256.0, 128.0), 64

@@ -5,6 +5,7 @@ expression  the face: brows, eyes, mouth (shapes: their curves)
 motion      how the layers move
 layers      the layers as textures, and their files
 art         the drawing itself: what the layers were made with
+head_training  made-up characters of every look, and the training of `picture.head_finder` on them
 """
 
 from pathlib import Path

@@ -1,6 +1,6 @@
 """Finds heads by their faces: a small fully convolutional network looks at a picture in many sizes.
 
-`head_training` made its weights from made-up characters alone.
+`demo.head_training` made its weights from made-up characters alone.
 """
 
 from __future__ import annotations

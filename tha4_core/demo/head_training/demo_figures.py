@@ -9,11 +9,11 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ...demo.layers import Layer, load_layers
-from ...demo.rig import DemoRig
+from ...picture import model_space
+from ...picture.character import Character
 from ...pose import COUNT
-from .. import model_space
-from ..character import Character
+from ..layers import Layer, load_layers
+from ..rig import DemoRig
 from .figures import Figure
 from .pen import Random, colour_matrix
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from tha4_core.demo.head_training.figures import draw_figure, draw_object
+from tha4_core.demo.head_training.samples import CELLS, SIDE, Sheet, draw_batch
 from tha4_core.picture.head_finder import HeadNetwork
-from tha4_core.picture.head_training.figures import draw_figure, draw_object
-from tha4_core.picture.head_training.samples import CELLS, SIDE, Sheet, draw_batch
 
 
 @pytest.mark.parametrize("seed", range(8))

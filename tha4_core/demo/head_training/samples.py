@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from ..head_finder import HEAD, REACH, STRIDE, network_input
+from ...picture.head_finder import HEAD, REACH, STRIDE, network_input
 from .figures import Figure
 from .pen import Random, colour_matrix
 

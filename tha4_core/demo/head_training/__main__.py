@@ -1,4 +1,4 @@
-"""Trains the network that finds heads and writes its weights: `python -m tha4_core.picture.head_training`.
+"""Trains the network that finds heads and writes its weights: `python -m tha4_core.demo.head_training`.
 
 Every step draws new made-up characters; no picture of anybody else is used. It took 13 minutes on one core of a
 busy machine.
@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from torch.nn import functional
 
+from ...picture.head_finder import WEIGHTS, HeadNetwork
 from ...weights import write_safetensors
-from ..head_finder import WEIGHTS, HeadNetwork
 from .demo_figures import draw_demo
 from .figures import draw_figure, draw_object
 from .pen import Random
@@ -35,7 +35,7 @@ def main() -> None:
     options = parser.parse_args()
     network = train(options.steps, options.seed)
     tensors = {key: value.half() for key, value in network.state_dict().items()}
-    made = f"python -m tha4_core.picture.head_training --steps {options.steps} --seed {options.seed}"
+    made = f"python -m tha4_core.demo.head_training --steps {options.steps} --seed {options.seed}"
     write_safetensors(options.out, tensors, {"made_by": made, "trained_on": "made-up characters alone"})
 
 

@@ -1,1 +1,0 @@
-"""Trains the network that finds heads, on made-up characters alone: `python -m tha4_core.picture.head_training`."""

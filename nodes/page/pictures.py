@@ -90,25 +90,25 @@ def keep(picture: Image.Image) -> str:
     return name
 
 
-def picture_job(asked: Mapping[str, Any]) -> tuple[Job, str]:
+def picture_job(body: Mapping[str, Any]) -> tuple[Job, str]:
     """What a request for a picture asks for. Raises Refused."""
-    source = parse_source(asked)
+    source = parse_source(body)
     return lambda tick: _webp(_open(source).picture), ""
 
 
-def fit_job(asked: Mapping[str, Any]) -> tuple[Job, str]:
+def fit_job(body: Mapping[str, Any]) -> tuple[Job, str]:
     """What a request for a fit asks for. Raises Refused."""
-    source, fit = parse_source(asked), text(asked, "fit", None, 40)
+    source, fit = parse_source(body), text(body, "fit", None, 40)
     if fit not in FITS:
         raise Refused(HTTPStatus.BAD_REQUEST, f"fit must be one of {', '.join(FITS)}.")
-    scale = number(asked, "scale", 0.1, 10)
-    x, y = (number(asked, name, -1024, 1024) for name in ("offset_x", "offset_y"))
+    scale = number(body, "scale", 0.1, 10)
+    x, y = (number(body, name, -1024, 1024) for name in ("offset_x", "offset_y"))
     return lambda tick: _look(source, fit, (scale, x, y), tick), ""
 
 
-def parse_source(asked: Mapping[str, Any]) -> Source:
+def parse_source(body: Mapping[str, Any]) -> Source:
     """The source that a request names. Raises Refused."""
-    given = asked.get("source")
+    given = body.get("source")
     if not isinstance(given, Mapping):
         raise Refused(HTTPStatus.BAD_REQUEST, 'source must be an object with "kind" and "name".')
     kind = text(given, "kind", None, MAX_NAME)

@@ -1,4 +1,4 @@
-"""Any motion or tracking file, told by its content and not by its name."""
+"""Any motion or tracking file, detected by its content, not by its name."""
 
 from __future__ import annotations
 

@@ -135,7 +135,7 @@ def _on_top(poses: Poses, idle: Poses) -> Poses:
 
 def _check_times(moments: Array, loop: float | None) -> None:
     if moments.ndim != 1 or not (np.isfinite(moments).all() and (moments >= 0).all()):
-        raise MotionError("Idle motion is asked for at times of 0 seconds or more.")
+        raise MotionError("Idle motion needs times of 0 seconds or more.")
     if moments.max(initial=0.0) > _MAX_SECONDS or (loop is not None and not 0.5 <= loop <= _MAX_SECONDS):
         raise MotionError("Idle motion lasts at most a week, and its loop at least half a second.")
 

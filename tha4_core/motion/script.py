@@ -49,13 +49,13 @@ from .idle import BLINK_CLOSING, BLINK_OPENING, BLINK_SECONDS, BLINK_SHUT
 from .keyframes import DEFAULT_EASING, Keyframes
 from .script_line import Item
 from .speech import phonemes
-from .tracks import WAY_SECONDS, Track
+from .tracks import TRANSITION_SECONDS, Track
 
 SOUND_SECONDS = 0.09
-"""How long `say` takes for a sound where it is not told: about eleven a second, as in calm speech."""
+"""How long `say` takes for a sound where no length is given: about eleven a second, as in calm speech."""
 
 _MAX_CHARACTERS = 200_000
-_MOST_TOLD = 20  # wrong lines with what is wrong; of the others only the numbers
+_MOST_SHOWN = 20  # wrong lines with what is wrong; of the others only the numbers
 _MOST_TIMES = 100
 _SMOOTH = "ease-in-out-sine"
 _SAY = re.compile(r"""say\b\s*(?:"([^"]*)"|“([^”]*)”|「([^」]*)」)(.*)""", re.IGNORECASE | re.DOTALL)
@@ -118,7 +118,7 @@ def parse(
     """The motion that a script describes (see the module's text for the grammar).
 
     `poses` are what `key N` counts in, `known` the expressions. `length` in seconds: None lasts until the last line is
-    over, and a loop that does not end as it starts gets WAY_SECONDS more to go back in.
+    over, and a loop that does not end as it starts gets TRANSITION_SECONDS more to go back in.
     Raises MotionError with the number and the text of every line that is wrong, and what was expected there.
     """
     if len(text) > _MAX_CHARACTERS:
@@ -161,17 +161,17 @@ def _motion(writer: _Writer, length: float | None, loop: bool) -> Keyframes:
         length = max([writer.end, *(track.end for track in writer.tracks.values())])
         moved = (track.keys() for track in writer.tracks.values())
         if loop and not (length > 0 and all(keys[-1].value == keys[0].value for keys in moved)):
-            length += WAY_SECONDS
+            length += TRANSITION_SECONDS
     tracks = {index: track.keys(length if loop else None) for index, track in writer.tracks.items()}
     return Keyframes(tracks, length, loop)
 
 
 def _all_wrong(wrong: list[tuple[int, str]]) -> str:
     """Every wrong line by its number, the first ones with what is wrong, and the form of a line once at the end."""
-    told = [f"Line {number}, {what}" for number, what in wrong[:_MOST_TOLD]]
-    message = "\n".join(line.replace(" " + script_line.FORM, "") for line in told)
-    if len(wrong) > _MOST_TOLD:
-        message += f"\nWrong too: lines {_ranges([number for number, _ in wrong[_MOST_TOLD:]])}."
+    lines = [f"Line {number}, {what}" for number, what in wrong[:_MOST_SHOWN]]
+    message = "\n".join(line.replace(" " + script_line.FORM, "") for line in lines)
+    if len(wrong) > _MOST_SHOWN:
+        message += f"\nWrong too: lines {_ranges([number for number, _ in wrong[_MOST_SHOWN:]])}."
     return message + (f"\n{script_line.FORM}" if any(script_line.FORM in what for _, what in wrong) else "")
 
 
@@ -253,7 +253,7 @@ def _wanted(item: Item, writer: _Writer) -> tuple[Mapping[int, float], str]:
         if name in _PARAMETERS:
             return _parameter(name, item), ""
     hint = ""
-    if writer.wrong < _MOST_TOLD:
+    if writer.wrong < _MOST_SHOWN:
         hint = expressions.did_you_mean(item.name.lower(), [*writer.known, *_PARAMETER_NAMES, *_GESTURE_NAMES])
         hint = hint or f" There are: {', '.join(_SOME)}, ..., and parameters such as head_y=0.5."
     raise MotionError(f'There is no expression or parameter "{item.name[:60]}".{hint}')

@@ -1,8 +1,8 @@
 """The timing rule of a script: a parameter begins to move at the time that its line says, and then keeps still.
 
-A track collects the moves of one parameter and makes its keys. A move begins at its start and takes WAY_SECONDS, or
-less where the parameter's next move begins sooner, or as long as it was told. At 0 s it takes no time: so a motion
-starts with what is written for 0. A move with the easing `spline` that was told no length is a key of a smooth curve:
+A track collects the moves of one parameter and makes its keys. A move begins at its start and takes TRANSITION_SECONDS, or
+less where the parameter's next move begins sooner, or as long as was written. At 0 s it takes no time: so a motion
+starts with what is written for 0. A move with the easing `spline` without a written length is a key of a smooth curve:
 the parameter is there at its start, on its way since the track's last key.
 """
 
@@ -18,8 +18,8 @@ import numpy as np
 from .easing import SPLINE, ease
 from .keyframes import DEFAULT_EASING, Key
 
-WAY_SECONDS = 0.4
-"""How long a move takes at most where it is not told: an expression comes and goes on a face in about this time."""
+TRANSITION_SECONDS = 0.4
+"""How long a move takes at most where no length is written: about as long as an expression takes to come on a face."""
 
 _JUMP = "step-end"
 _JUMPS = ("step-start", "step-end")
@@ -28,7 +28,7 @@ _JUMPS = ("step-start", "step-end")
 class Move(NamedTuple):
     """From `start` on, in seconds, to `value`, in `longest` seconds or in less where something comes between.
 
-    `told` says that it was told how long it takes, `through` that it is a key of a smooth curve. Until `still` the
+    `timed` says that its length was written, `through` that it is a key of a smooth curve. Until `still` the
     parameter keeps still.
     """
 
@@ -36,7 +36,7 @@ class Move(NamedTuple):
     value: float
     easing: str
     longest: float
-    told: bool
+    timed: bool
     through: bool
     still: float
 
@@ -59,17 +59,17 @@ class Track:
     still: float = 0.0
 
     def add(self, start: float, value: float, easing: str, seconds: float | None = None) -> None:
-        """Go to a value from `start` on, within `seconds` where told. What was to begin after `start` gives way."""
-        told = seconds is not None
-        through = easing == SPLINE and not told
+        """Go to a value from `start` on, within `seconds` where given. What was to begin after `start` gives way."""
+        timed = seconds is not None
+        through = easing == SPLINE and not timed
         if seconds is None:
-            seconds = 0.0 if start == 0 or through or easing in _JUMPS else WAY_SECONDS
+            seconds = 0.0 if start == 0 or through or easing in _JUMPS else TRANSITION_SECONDS
         if value == self.value and self.end <= start + seconds and not through:
             self.rest(start)
             return
         while self.moves and self.moves[-1].start > start:
             self.moves.pop()
-        self.moves.append(Move(start, value, easing, seconds, told, through, self.still))
+        self.moves.append(Move(start, value, easing, seconds, timed, through, self.still))
         self.value, self.end, self.still = value, start + seconds, 0.0
 
     def rest(self, until: float) -> None:
@@ -84,20 +84,20 @@ class Track:
         for move, following in itertools.zip_longest(moves, moves[1:]):
             _append(keys, move, following)
         if loop is not None and moves and not moves[-1].through and keys[-1].value != keys[0].value:
-            _keep_still(keys, loop - WAY_SECONDS)
+            _keep_still(keys, loop - TRANSITION_SECONDS)
         return tuple(keys)
 
 
 def _fit(moves: list[Move], loop: float) -> list[Move]:
     """The moves with the last one over by the loop's end; where the parameter must then go back, half way there."""
     last = moves[-1] if moves else None
-    if last is None or last.told or last.through or last.end <= loop:
+    if last is None or last.timed or last.through or last.end <= loop:
         return moves
     before = [move for move in moves[:-1] if move.start < min(last.start, loop)]
     first = next((move.value for move in reversed(before) if move.end == 0), 0.0)
     if last.value != first:
         return [*before, last._replace(longest=(loop - last.start) / 2)]
-    start = max(loop - WAY_SECONDS, (before[-1].start + loop) / 2 if before else 0.0)
+    start = max(loop - TRANSITION_SECONDS, (before[-1].start + loop) / 2 if before else 0.0)
     return [*before, last._replace(start=start, longest=loop - start)]
 
 
@@ -108,10 +108,10 @@ def _append(keys: list[Key], move: Move, following: Move | None) -> None:
         _keep_still(keys, move.still)
         _put(keys, Key(move.start, move.value, move.easing))
         return
-    if until == move.start > 0 and not move.told:
+    if until == move.start > 0 and not move.timed:
         return  # another line of the same time takes its place
     seconds = move.longest
-    if following is not None and until < move.end and not move.told:
+    if following is not None and until < move.end and not move.timed:
         seconds = (until - move.start) / (2 if following.through else 1)
     if seconds <= 0:
         _jump(keys, move)

@@ -94,8 +94,8 @@ def _sounds(query: Json, name: str) -> Iterator[tuple[str, float]]:
             yield _text(mora, "vowel", where), _UPSPEAK_SECONDS
         pause = phrase.get("pause_mora")
         if isinstance(pause, dict):
-            told = query if query.get("pauseLength") is not None else pause
-            yield "pau", pauses * _seconds(told, "vowel_length" if told is pause else "pauseLength", where)
+            source = query if query.get("pauseLength") is not None else pause
+            yield "pau", pauses * _seconds(source, "vowel_length" if source is pause else "pauseLength", where)
     yield "pau", _scale(query, "postPhonemeLength", 0.0, name)
 
 

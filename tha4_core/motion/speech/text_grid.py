@@ -36,13 +36,13 @@ def read(text: str, name: str, speaker: str = "") -> tuple[list[Span], list[str]
     tiers = _tiers(text, name)
     if not tiers:
         raise MotionError(f"{name} is a TextGrid without an interval tier.")
-    asked = [tier for tier in tiers if speaker.lower() in tier.title.lower()]
-    if not asked:
+    named = [tier for tier in tiers if speaker.lower() in tier.title.lower()]
+    if not named:
         titles = ", ".join(tier.title for tier in tiers[:20])
         raise MotionError(f"{name} has no tier {reading.shorten(speaker)}. The tiers are: {titles}.")
-    phones = [tier for tier in asked if tier.phones]
+    phones = [tier for tier in named if tier.phones]
     taken = next((tier for tier in phones if tier.spoken), None) or max(
-        phones or asked, key=lambda tier: len(tier.spans)
+        phones or named, key=lambda tier: len(tier.spans)
     )
     return [span._replace(phone=taken.phones) for span in taken.spans], _notes(taken, tiers, speaker)
 

@@ -1,4 +1,4 @@
-"""The times of spoken sounds, from the files that tools write, told apart by how they look.
+"""The times of spoken sounds, from the files that tools write, detected by how they look.
 
 Lines of `TIME SYMBOL` or `START END SYMBOL` (HTK, HTS full-context and Audacity labels, Rhubarb's and Whisper's TSV),
 SRT and WebVTT subtitles, Praat TextGrids, Rhubarb's XML, and JSON of Rhubarb, VOICEVOX and Whisper.

@@ -1,4 +1,4 @@
-"""What the readers of recordings share: frames as they are found, what is left out, and the times told in seconds."""
+"""What the readers of recordings share: frames as they are found, what is left out, and the times in seconds."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class FrameList:
         """The face in all the frames, with notes.
 
         A frame without a face or a head holds that of the frame before. `units` is how many units of time a second
-        has; None: told from the steps between frames. `fps` is the rate of a recording without times, or whose times
+        has; None: found from the steps between frames. `fps` is the rate of a recording without times, or whose times
         are frame numbers. Raises MotionError where no frame has a face.
         """
         found = [shapes for shapes in self._shapes if shapes is not None]
@@ -146,7 +146,7 @@ def _in_seconds(times: Sequence[float | None], fps: float, units: float | None) 
 
 
 def guess_units(times: Array) -> float | None:
-    """How many units of time a second has, told by the usual step between frames; None: these are frame numbers.
+    """How many units of time a second has, found from the usual step between frames; None: these are frame numbers.
 
     Trackers give from 0.5 to 250 frames a second, so the steps of the four units do not overlap: 0.004 to 2 seconds, 4
     to 2,000 milliseconds and so on. Whole numbers that rise by 1, 2 or 3 are frame numbers.

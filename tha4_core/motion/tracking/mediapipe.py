@@ -39,7 +39,7 @@ _TIMES: dict[str, float | None] = {
     **dict.fromkeys(("timestampns", "timens"), NANOSECONDS),
     **dict.fromkeys(("time", "timestamp", "t", "seconds", "frame", "frameindex", "framenumber"), None),
 }
-"""Keys of a frame's time, and how many of its units a second has; None: told by the steps between frames."""
+"""Keys of a frame's time, and how many of its units a second has; None: found from the steps between frames."""
 _DEEPEST, _MOST_VISITED = 5, 200
 
 

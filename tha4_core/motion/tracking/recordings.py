@@ -10,7 +10,7 @@ from . import ifacialmocap, live_link, mediapipe
 from .face import TrackedFace
 
 SUFFIXES = (".json", ".jsonl", ".csv", ".txt", ".log")
-"""What names of recordings end in, for lists of files. What a file is, is told by its content."""
+"""What names of recordings end in, for lists of files. What a file is, is detected by its content."""
 
 
 def load(path: Path | str, fps: float | None = None) -> TrackedFace:
@@ -23,7 +23,7 @@ def load(path: Path | str, fps: float | None = None) -> TrackedFace:
 
 
 def parse(text: str, name: str = "The recording", fps: float | None = None) -> TrackedFace:
-    """The tracked face in the text of a recording of any of the kinds, told apart by how it begins."""
+    """The tracked face in the text of a recording of any of the kinds, detected by how it begins."""
     if fps is not None:
         timeline.check_fps(fps)
     if is_json(text):

@@ -6,7 +6,10 @@ import json
 import math
 import os
 import zlib
+from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import torch
@@ -45,17 +48,19 @@ def recipe_tensor(network: str, key: str, shape: list[int]) -> torch.Tensor:
     return torch.from_numpy(weight * _SMALL.get(key, 1.0)).float()
 
 
-def recipe_state_dict(name: str) -> dict[str, torch.Tensor]:
-    """The synthetic weights of one network, such as "teacher/upscaler"."""
+@cache
+def recipe_state_dict(name: str) -> Mapping[str, torch.Tensor]:
+    """The synthetic weights of one network, such as "teacher/upscaler". Made once: nobody may change the tensors."""
     network = name.removeprefix("teacher/")
-    return {key: recipe_tensor(network, key, shape) for key, shape in published_shapes(name).items()}
+    shapes = published_shapes(name)
+    return MappingProxyType({key: recipe_tensor(network, key, shape) for key, shape in shapes.items()})
 
 
 def recipe_teacher() -> dict[str, dict[str, torch.Tensor]]:
     """The five state dicts of the synthetic teacher, as `Teacher.from_state_dicts` takes them."""
-    return {name: recipe_state_dict(f"teacher/{name}") for name in TEACHER}
+    return {name: dict(recipe_state_dict(f"teacher/{name}")) for name in TEACHER}
 
 
 def recipe_tha3(variant: str) -> dict[str, dict[str, torch.Tensor]]:
     """The five state dicts of the synthetic THA3, `variant` being "standard" or "separable"."""
-    return {name: recipe_state_dict(f"tha3_{variant}/{name}") for name in THA3}
+    return {name: dict(recipe_state_dict(f"tha3_{variant}/{name}")) for name in THA3}

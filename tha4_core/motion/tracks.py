@@ -1,9 +1,9 @@
 """The timing rule of a script: a parameter begins to move at the time that its line says, and then keeps still.
 
-A track collects the moves of one parameter and makes its keys. A move begins at its start and takes TRANSITION_SECONDS, or
-less where the parameter's next move begins sooner, or as long as was written. At 0 s it takes no time: so a motion
-starts with what is written for 0. A move with the easing `spline` without a written length is a key of a smooth curve:
-the parameter is there at its start, on its way since the track's last key.
+A track collects the moves of one parameter and makes its keys. A move begins at its start and takes
+TRANSITION_SECONDS, or less where the parameter's next move begins sooner, or as long as was written. At 0 s it takes
+no time: so a motion starts with what is written for 0. A move with the easing `spline` without a written length is a
+key of a smooth curve: the parameter is there at its start, on its way since the track's last key.
 """
 
 from __future__ import annotations

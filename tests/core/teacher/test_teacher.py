@@ -209,20 +209,23 @@ def test_bad_poses_are_refused(teacher: Teacher, character: Character) -> None:
 # Precision
 
 
-@pytest.mark.parametrize(("precision", "decibels"), [(torch.float16, 42), (torch.bfloat16, 30)])
-def test_reduced_precision_stays_near(
-    precision: torch.dtype,
-    decibels: float,
-    weights: StateDicts,
-    character: Character,
-    golden: dict[str, Tensor],
-    frames: Tensor,
+def test_bfloat16_stays_near(
+    weights: StateDicts, character: Character, golden: dict[str, Tensor], frames: Tensor
 ) -> None:
-    reduced = Teacher.from_state_dicts(weights, precision=precision)
-    frame = reduced.render(character, golden["poses"][:1])
+    frame = Teacher.from_state_dicts(weights, precision=torch.bfloat16).render(character, golden["poses"][:1])
     assert frame.dtype == torch.float32
     assert bool(torch.isfinite(frame).all())
-    assert decibels < _psnr(frame, frames[:1]) < 60
+    assert 30 < _psnr(frame, frames[:1]) < 60
+
+
+@torch.no_grad()
+def test_float16_stays_near(weights: StateDicts, golden: dict[str, Tensor]) -> None:
+    """The body morpher alone: a CPU takes half a minute for a whole frame in float16."""
+    teacher = Teacher.from_state_dicts(weights, precision=torch.float16)
+    full, pose = golden["pose0/face_morphed_full"], golden["poses"][:1]
+    merged = teacher.get_submodule("body_morpher")(resize(full, 256), pose[:, 39:])["merged"]
+    assert merged.dtype == torch.float32
+    assert 42 < _psnr(merged, golden["pose0/body_morpher.merged"]) < 80
 
 
 def test_elsewhere_nothing_waits_for_the_cpu(weights: StateDicts, character: Character) -> None:

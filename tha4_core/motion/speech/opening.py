@@ -10,8 +10,8 @@ from .vowels import LIFTER
 
 # Speech spans about so many decibels from its loud vowels down to sounds made behind nearly closed lips.
 _SPAN = 18.0
-# The usual loudness of the voice is measured over so many seconds before a moment and so many after it, so that a quieter
-# part opens the mouth as well;
+# The usual loudness of the voice is measured over so many seconds before a moment and so many after it, so that a
+# quieter part opens the mouth as well;
 _USUAL_SECONDS, _USUAL_PERCENT = (2.0, 0.5), 90
 # but it is not so many decibels below the loudest parts, nor less than so many above the noise.
 _USUAL_RANGE, _USUAL_OVER_NOISE = 30.0, 18.0

@@ -6,15 +6,12 @@ import hashlib
 import json
 import os
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from ..errors import DownloadError
-
-STAGING = ".staging-"
 
 
 @contextmanager
@@ -48,12 +45,11 @@ def locked(folder: Path, while_waiting: Callable[[], None]) -> Iterator[None]:
 
 @contextmanager
 def staging(folder: Path) -> Iterator[Path]:
-    """A folder inside a locked `folder` to prepare files in. It is removed, as are those that a crash left behind."""
-    for left in folder.glob(f"{STAGING}*"):
-        shutil.rmtree(left, ignore_errors=True)
-    stage = Path(tempfile.mkdtemp(prefix=STAGING, dir=folder))
+    """An empty folder inside a locked `folder` to prepare files in. Removed after use, also what a crash left of it."""
+    stage = folder / ".staging"
+    shutil.rmtree(stage, ignore_errors=True)
+    stage.mkdir()
     try:
-        stage.chmod(0o755)
         yield stage
     finally:
         shutil.rmtree(stage, ignore_errors=True)

@@ -24,7 +24,7 @@ from tha4_core.weights import (
     read_state_dict,
     write_safetensors,
 )
-from tha4_core.weights.pack import main, pack
+from tha4_core.weights.__main__ import main, pack
 from tha4_core.weights.teacher_files import match_files
 
 PLACES = ('".."', '"."', '""', '"/"', '"../given"', "3", "null")
@@ -159,9 +159,7 @@ def run_pack(*arguments: object) -> subprocess.CompletedProcess[str]:
 
 def test_pack_makes_what_a_hub_serves_and_load_teacher_takes(tmp_path: Path) -> None:
     out = tmp_path / "out" / "hub"
-    said: list[str] = []
-    pack(put(tmp_path / "given", NEW), out, SHAPES, said.append)
-    assert said[-1] == f"Ready: {out}"
+    pack(put(tmp_path / "given", NEW), out, SHAPES)
     assert {path.name for path in out.iterdir()} == {f"{n}.safetensors" for n in NETWORKS} | {"README.md", "SHA256SUMS"}
     sums = dict(reversed(line.split("  ")) for line in (out / "SHA256SUMS").read_text().splitlines())
     assert sums == {
@@ -188,10 +186,10 @@ def test_pack_names_what_is_wrong_and_makes_nothing(tmp_path: Path, capsys: pyte
     given = put(tmp_path / "given", NEW)
     (given / "upscaler.pt").write_bytes(b"x")
     with pytest.raises(WeightsError, match=r"given/upscaler.pt"):
-        pack(given, tmp_path / "out")
+        pack(given, tmp_path / "out", SHAPES)
     put(given, NEW)
     with pytest.raises(WeightsError, match="another network"):
         pack(given, tmp_path / "out", {**SHAPES, "upscaler": SHAPES["face_morpher"]})
     with pytest.raises(WeightsError, match="not empty"):
-        pack(given, given)
+        pack(given, given, SHAPES)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["given", "some"]

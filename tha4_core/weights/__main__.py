@@ -6,8 +6,6 @@ It holds the five files as .safetensors, a model card, and their checksums.
 from __future__ import annotations
 
 import argparse
-import os
-import shutil
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -57,17 +55,15 @@ def pack(folder: Path, out: Path, shapes: Shapes) -> None:
         raise WeightsError(f"{out}: this folder is not empty. Name a new one.")
     files = find_teacher_files([folder])
     out.parent.mkdir(parents=True, exist_ok=True)
-    stage = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
-    try:
+    with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as temporary:
+        stage = Path(temporary) / out.name
+        stage.mkdir()
         for network, path in files.items():
             convert_file(path, stage / f"{network}.safetensors", shapes[network], str(path), THA4_TEACHER.metadata())
         _write_card(stage)
         if out.is_dir():
             out.rmdir()
-        os.rename(stage, out)
-        out.chmod(0o755)
-    finally:
-        shutil.rmtree(stage, ignore_errors=True)
+        stage.rename(out)
 
 
 def _write_card(folder: Path) -> None:

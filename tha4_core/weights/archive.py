@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import DownloadError, WeightsError
 from .folders import check_room, read_json, size_of, write_json
-from .progress import BUSY, Progress, RetrySettings, TemporaryError, with_retries
+from .progress import BUSY, Progress, TemporaryError
 from .state_dict import check_is_no_placeholder
 
 if TYPE_CHECKING:
@@ -46,12 +46,12 @@ class Archive:
         return self.url.split("/")[2] if self.url.count("/") >= 2 else self.url
 
 
-def download(archive: Archive, part: Path, progress: Progress, retry: RetrySettings, spare: int) -> None:
+def download(archive: Archive, part: Path, progress: Progress, spare: int) -> None:
     """Download an archive into the file `part`, going on from what is there; `spare` bytes stay free on its disk.
 
     A part file survives interrupts, lost connections and a full disk. Raises DownloadError.
     """
-    with_retries(lambda: _download_rest(archive, part, progress, retry.timeout, spare), retry, progress)
+    progress.with_retries(lambda: _download_rest(archive, part, progress, spare))
 
 
 def discard(part: Path) -> None:
@@ -90,7 +90,7 @@ def extract_member(part: Path, member: PurePosixPath, out: Path, name: str, prog
         raise WeightsError(f"{member.name} in {name}: cannot be unpacked ({error}).") from error
 
 
-def _download_rest(archive: Archive, part: Path, progress: Progress, timeout: float, spare: int) -> None:
+def _download_rest(archive: Archive, part: Path, progress: Progress, spare: int) -> None:
     import requests
 
     notes, had = read_json(_notes(part)), size_of(part)
@@ -101,7 +101,9 @@ def _download_rest(archive: Archive, part: Path, progress: Progress, timeout: fl
     if known and notes.get("validator"):
         headers |= {"Range": f"bytes={had}-", "If-Range": str(notes["validator"])}
     try:
-        response = progress.wait_for(lambda: requests.get(archive.url, headers=headers, stream=True, timeout=timeout))
+        response = progress.wait_for(
+            lambda: requests.get(archive.url, headers=headers, stream=True, timeout=progress.retry.timeout)
+        )
         _check_status(response, archive)
         if not response.headers.get("Content-Range", "").startswith(f"bytes {had}-"):
             discard(part)  # the server ignores ranges, or the file has changed: it sends all of it

@@ -62,11 +62,10 @@ def download_teacher(
     """
     target = publication.folder_in(folder)
     sources = sources or _published(publication)
-    download = _TeacherDownload(
-        target, shapes, publication, Progress(progress, "Waiting for another download to end"), retry
-    )
+    reports = Progress(progress, "Waiting for another download to end", retry)
+    download = _TeacherDownload(target, shapes, publication, reports)
     failures: list[DownloadError | WeightsError] = []
-    with _advice_on_errors(target, publication.by_hand(target)), locked(target, download.progress.advance):
+    with _advice_on_errors(target, publication.by_hand(target)), locked(target, reports.advance):
         if files := installed_files(target, publication.networks, {source.label for source in sources}):
             return files
         for source in sources:
@@ -92,11 +91,13 @@ def download_hub_file(
     DownloadError, and WeightsError for weights that cannot be read; the file that was there before then stays.
     """
     repo_id, revision = repository.repo_id, repository.revision
+    for name in (repo_id, filename):
+        if not _is_safe(name):
+            raise DownloadError(f"{name!r}: refused as the name of a file; write a plain path such as folder/name.png.")
     target = folder / repo_id.replace("/", "--")
-    path = target / safe_path(filename)
-    safe_path(repo_id)
+    path = target / filename
     address = f"{repository.endpoint or 'https://huggingface.co'}/{repo_id}/blob/{revision}/{filename}"
-    reports = Progress(progress, f"Waiting for another download of {filename} to end")
+    reports = Progress(progress, f"Waiting for another download of {filename} to end", retry)
     with (
         _advice_on_errors(target, f"By hand: download {address} and put it at {path}."),
         locked(target, reports.advance),
@@ -104,13 +105,13 @@ def download_hub_file(
         if _is_good(path, revision):
             return path
         reports.start(f"Asking the hub for {filename} of {repo_id}")
-        commit, listing = hub.list_repository(repository, reports, retry)
+        commit, listing = hub.list_repository(repository, reports)
         file = listing.get(PurePosixPath(filename))
         if file is None:
             raise DownloadError(f"{repo_id}: it has no file {filename} at {revision!r}.")
         reports.start(f"Downloading {filename} of {repo_id}", file.size)
         check_room(target, file.size or 0)
-        downloaded = hub.download_file(repository, commit, file, target / DOWNLOADS, reports, retry)
+        downloaded = hub.download_file(repository, commit, file, target / DOWNLOADS, reports)
         if path.suffix.lower() in SUFFIXES:
             try:
                 read_named(downloaded, f"{repo_id}/{filename}")
@@ -125,16 +126,8 @@ def download_hub_file(
         return path
 
 
-def safe_path(name: str) -> PurePosixPath:
-    """A relative path from a workflow or a repository. Raises DownloadError where it could lead elsewhere."""
-    if not _is_safe(name):
-        raise DownloadError(
-            f"{name!r}: refused as the name of a file; it must be a plain path such as folder/name.png."
-        )
-    return PurePosixPath(name)
-
-
 def _is_safe(name: str) -> bool:
+    """Whether a relative path from a workflow or a repository leads nowhere else."""
     plain = not set(name) & set('\\:*?"<>|') and all(ord(letter) >= 32 for letter in name)
     return plain and all(part and part[0] != "." for part in name.split("/"))
 
@@ -153,7 +146,6 @@ class _TeacherDownload:
     shapes: Shapes
     publication: Publication
     progress: Progress
-    retry: RetrySettings
 
     def run(self, source: Repository | Archive) -> Files:
         """The files from one source, installed. Raises DownloadError and WeightsError."""
@@ -163,9 +155,9 @@ class _TeacherDownload:
         return files
 
     def _from_hub(self, repository: Repository) -> Files:
-        repo_id, progress, retry = repository.repo_id, self.progress, self.retry
+        repo_id, progress = repository.repo_id, self.progress
         progress.start(f"Asking the hub for {repo_id}")
-        commit, listing = hub.list_repository(repository, progress, retry)
+        commit, listing = hub.list_repository(repository, progress)
         chosen = _choose(listing, self.publication, repository)
         folder = self.target / DOWNLOADS / repo_id.replace("/", "--")
         self._announce(repo_id, "the hub", sum(file.size or 0 for file in chosen.values()))
@@ -174,7 +166,7 @@ class _TeacherDownload:
         files = [
             (
                 network,
-                hub.download_file(repository, commit, file, folder, progress, retry),
+                hub.download_file(repository, commit, file, folder, progress),
                 f"{repo_id}/{file.rfilename}",
             )
             for network, file in chosen.items()
@@ -186,7 +178,7 @@ class _TeacherDownload:
         self._announce(archive.name, archive.server)
         # All the converted files, and the largest of them once more, unpacked.
         sizes = [float32_size([network]) for network in self.shapes.values()]
-        archives.download(archive, part, self.progress, self.retry, sum(sizes) + max(sizes))
+        archives.download(archive, part, self.progress, sum(sizes) + max(sizes))
         sha256 = self._check_archive(archive, part)
         try:
             return self._install(self._unpacked(archive, part), archive, {archive.url: {"sha256": sha256}})

@@ -31,28 +31,12 @@ def locked(folder: Path, while_waiting: Callable[[], None]) -> Iterator[None]:
                 lock.acquire(timeout=0.2)
             except Timeout:
                 while_waiting()
-    except OSError as error:
-        raise DownloadError(f"{folder}: this folder cannot be written to ({error.strerror}).") from error
-    try:
         yield
     except OSError as error:
-        raise DownloadError(
-            f"{folder}: cannot be written to ({error.strerror or error}). Free some space, try again."
-        ) from error
+        reason = error.strerror or error
+        raise DownloadError(f"{folder}: cannot be written to ({reason}). Free some space, try again.") from error
     finally:
         lock.release()
-
-
-@contextmanager
-def staging(folder: Path) -> Iterator[Path]:
-    """An empty folder inside a locked `folder` to prepare files in. Removed after use, also what a crash left of it."""
-    stage = folder / ".staging"
-    shutil.rmtree(stage, ignore_errors=True)
-    stage.mkdir()
-    try:
-        yield stage
-    finally:
-        shutil.rmtree(stage, ignore_errors=True)
 
 
 def check_room(folder: Path, need: int) -> None:

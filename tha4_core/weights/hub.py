@@ -9,16 +9,16 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
-from threading import Event
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..errors import DownloadError
 from .folders import sha256_of
-from .progress import BUSY, Progress, RetrySettings, TemporaryError, with_retries
+from .progress import BUSY, Progress, TemporaryError
 
 if TYPE_CHECKING:
-    from huggingface_hub.hf_api import RepoSibling
+    from huggingface_hub.hf_api import ModelInfo, RepoSibling
 
 T = TypeVar("T")
 
@@ -43,35 +43,57 @@ class Repository:
         return "/".join(filter(None, ("hub:", self.repo_id, self.within))) + f"@{self.revision}"
 
 
-def list_repository(
-    repository: Repository, progress: Progress, retry: RetrySettings
-) -> tuple[str, dict[PurePosixPath, RepoSibling]]:
+def list_repository(repository: Repository, progress: Progress) -> tuple[str, dict[PurePosixPath, RepoSibling]]:
     """The commit that a revision stands for, and the files at it. Raises DownloadError."""
     from huggingface_hub import HfApi
 
-    repo_id, revision = repository.repo_id, repository.revision
     api = HfApi(endpoint=repository.endpoint, token=repository.token)
-    info = _ask(
-        lambda: api.model_info(repo_id, revision=revision, files_metadata=True, timeout=retry.timeout),
-        repository,
-        repo_id,
-        progress,
-        retry,
-    )
+    repo_id, revision, timeout = repository.repo_id, repository.revision, progress.retry.timeout
+
+    def ask() -> ModelInfo:
+        return api.model_info(repo_id, revision=revision, files_metadata=True, timeout=timeout)
+
+    info = _ask(ask, repository, repo_id, progress)
     return info.sha or revision, {PurePosixPath(file.rfilename): file for file in info.siblings or []}
 
 
-def download_file(
-    repository: Repository, commit: str, file: RepoSibling, folder: Path, progress: Progress, retry: RetrySettings
-) -> Path:
+def download_file(repository: Repository, commit: str, file: RepoSibling, folder: Path, progress: Progress) -> Path:
     """Download one file to `folder`/NAME and check its sha256; a file that lies there and is right is taken.
 
     `folder` is for downloads alone: the hub's client keeps its own notes in it. Raises DownloadError.
     """
+    from huggingface_hub import hf_hub_download
+
+    name, before = f"{repository.repo_id}/{file.rfilename}", progress.done
+    options: dict[str, Any] = {
+        "revision": commit,
+        "endpoint": repository.endpoint,
+        "token": repository.token,
+        "library_name": "tha4",
+        "local_dir": folder,
+        "etag_timeout": progress.retry.timeout,
+    }
+    if "tqdm_class" in inspect.signature(hf_hub_download).parameters:
+        options["tqdm_class"] = _progress_class(progress)
+
+    def fetch(force: bool = False) -> Path:
+        path = Path(hf_hub_download(repository.repo_id, file.rfilename, force_download=force, **options))
+        if file.lfs and sha256_of(path) != file.lfs.sha256:
+            path.unlink()
+            raise _WrongContentError(
+                f"{name}: its sha256 is not {file.lfs.sha256}, which the hub gives; it was damaged on the way. "
+                "It was deleted; try again."
+            )
+        return path
+
     try:
-        return _download(repository, commit, file, folder, progress, retry)
+        path = _ask(fetch, repository, name, progress)
     except _WrongContentError:  # what an earlier download left there may be damaged
-        return _download(repository, commit, file, folder, progress, retry, force=True)
+        progress.done = before
+        path = _ask(partial(fetch, force=True), repository, name, progress)
+    progress.done = before + (file.size or 0)
+    progress.report()
+    return path
 
 
 class _WrongContentError(DownloadError):
@@ -82,52 +104,8 @@ class _CancelledError(Exception):
     """Ends a download whose result nobody waits for."""
 
 
-def _download(
-    repository: Repository,
-    commit: str,
-    file: RepoSibling,
-    folder: Path,
-    progress: Progress,
-    retry: RetrySettings,
-    *,
-    force: bool = False,
-) -> Path:
-    from huggingface_hub import hf_hub_download
-
-    name, before, cancelled = f"{repository.repo_id}/{file.rfilename}", progress.done, Event()
-    options: dict[str, Any] = {
-        "revision": commit,
-        "endpoint": repository.endpoint,
-        "token": repository.token,
-        "library_name": "tha4",
-        "local_dir": folder,
-        "force_download": force,
-        "etag_timeout": retry.timeout,
-    }
-    if "tqdm_class" in inspect.signature(hf_hub_download).parameters:
-        options["tqdm_class"] = _progress_class(progress, cancelled)
-
-    def fetch() -> Path:
-        return Path(hf_hub_download(repository.repo_id, file.rfilename, **options))
-
-    try:
-        path = _ask(fetch, repository, name, progress, retry)
-    finally:
-        cancelled.set()
-    progress.done = before + (file.size or 0)
-    progress.report()
-    if file.lfs and sha256_of(path, progress.advance) != file.lfs.sha256:
-        progress.done = before
-        path.unlink()
-        raise _WrongContentError(
-            f"{name}: its sha256 is not {file.lfs.sha256}, which the hub gives; it was damaged on the way. "
-            "It was deleted; try again."
-        )
-    return path
-
-
-def _progress_class(progress: Progress, cancelled: Event) -> type:
-    """A progress bar for the hub's client that shows nothing: it counts, and ends a download that was cancelled."""
+def _progress_class(progress: Progress) -> type:
+    """A progress bar for the hub's client that shows nothing: it counts, and ends a download that is interrupted."""
     from huggingface_hub.utils import tqdm  # type: ignore[attr-defined]  # public, by its documentation
 
     before = progress.done
@@ -137,7 +115,7 @@ def _progress_class(progress: Progress, cancelled: Event) -> type:
             super().__init__(*args, **{**options, "disable": True})  # type: ignore[no-untyped-call]
 
         def update(self, n: float | None = 1) -> None:
-            if cancelled.is_set():
+            if progress.interrupted:
                 raise _CancelledError
             self.n += n or 0
             progress.done = before + int(self.n)
@@ -151,7 +129,7 @@ def _progress_class(progress: Progress, cancelled: Event) -> type:
     return ProgressBar
 
 
-def _ask(work: Callable[[], T], repository: Repository, name: str, progress: Progress, retry: RetrySettings) -> T:
+def _ask(work: Callable[[], T], repository: Repository, name: str, progress: Progress) -> T:
     """The result of a call of the hub's client, which is tried again where that may help; errors as ours."""
     from huggingface_hub import errors
 
@@ -170,7 +148,7 @@ def _ask(work: Callable[[], T], repository: Repository, name: str, progress: Pro
         except hub_errors as error:
             raise _translated(error, repository, name) from error
 
-    return with_retries(lambda: progress.wait_for(translated), retry, progress)
+    return progress.with_retries(lambda: progress.wait_for(translated))
 
 
 def _translated(error: Exception, repository: Repository, name: str) -> Exception:

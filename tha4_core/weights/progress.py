@@ -24,51 +24,6 @@ def no_progress(done: int, total: int | None, rate: float, text: str) -> None:
     """A progress callback that shows nothing."""
 
 
-class Progress:
-    """Counts the bytes of one stage of work after another and calls a progress callback every `INTERVAL` seconds."""
-
-    def __init__(self, callback: ProgressCallback, text: str) -> None:
-        self._callback = callback
-        self.start(text)
-
-    def start(self, text: str, total: int | None = None, done: int = 0) -> None:
-        """Begin a stage of `total` bytes (None: unknown), of which `done` were there before. Reports at once."""
-        self.text, self.total, self.done = text, total, done
-        self._start, self._done_at_start = time.monotonic(), done
-        self.report()
-
-    def advance(self, count: int = 0) -> None:
-        """Add `count` bytes, and report if it is time to."""
-        self.done += count
-        if time.monotonic() - self._reported >= INTERVAL:
-            self.report()
-
-    def report(self) -> None:
-        """Report now."""
-        self._reported = time.monotonic()
-        rate = max(self.done - self._done_at_start, 0) / max(self._reported - self._start, INTERVAL)
-        self._callback(self.done, self.total, rate, self.text)
-
-    def wait_for(self, work: Callable[[], T]) -> T:
-        """The result of `work`, done in another thread, because it blocks, while this one reports.
-
-        What the callback raises ends the wait at once; the other thread goes on until `work` ends by itself.
-        """
-        future: Future[T] = Future()
-
-        def run() -> None:
-            try:
-                future.set_result(work())
-            except Exception as error:  # noqa: BLE001 - raised again in the thread that waits
-                future.set_exception(error)
-
-        # A daemon: the program can end while a server keeps the thread waiting.
-        Thread(target=run, name="tha4-download", daemon=True).start()
-        while not wait([future], INTERVAL).done:
-            self.advance()
-        return future.result()
-
-
 @dataclass(frozen=True)
 class RetrySettings:
     """When to give up on a server.
@@ -89,18 +44,69 @@ class TemporaryError(DownloadError):
     """A failure that may pass when it is tried again."""
 
 
-def with_retries(action: Callable[[], T], retry: RetrySettings, progress: Progress) -> T:
-    """The result of `action`, tried again after each TemporaryError; the count restarts when bytes were received.
+class Progress:
+    """Counts the bytes of one stage of work after another and calls a progress callback every `INTERVAL` seconds.
 
-    Raises DownloadError after the last attempt.
+    What the callback raises interrupts the work; `interrupted` is then true.
     """
-    failures, most = 0, progress.done
-    while True:
+
+    def __init__(self, callback: ProgressCallback, text: str, retry: RetrySettings = DEFAULT_RETRY) -> None:
+        self._callback, self.retry, self.interrupted = callback, retry, False
+        self.start(text)
+
+    def start(self, text: str, total: int | None = None, done: int = 0) -> None:
+        """Begin a stage of `total` bytes (None: unknown), of which `done` were there before. Reports at once."""
+        self.text, self.total, self.done = text, total, done
+        self._start, self._done_at_start = time.monotonic(), done
+        self.report()
+
+    def advance(self, count: int = 0) -> None:
+        """Add `count` bytes, and report if it is time to."""
+        self.done += count
+        if time.monotonic() - self._reported >= INTERVAL:
+            self.report()
+
+    def report(self) -> None:
+        """Report now."""
+        self._reported = time.monotonic()
+        rate = max(self.done - self._done_at_start, 0) / max(self._reported - self._start, INTERVAL)
         try:
-            return action()
-        except TemporaryError as error:
-            failures = 1 if progress.done > most else failures + 1
-            most = max(most, progress.done)
-            if failures >= retry.attempts:
-                raise DownloadError(f"{error} Gave up after {failures} tries.") from error
-        progress.wait_for(partial(time.sleep, retry.delay * 2 ** (failures - 1)))
+            self._callback(self.done, self.total, rate, self.text)
+        except BaseException:
+            self.interrupted = True
+            raise
+
+    def wait_for(self, work: Callable[[], T]) -> T:
+        """The result of `work`, done in another thread, because it blocks, while this one reports.
+
+        An interrupt ends the wait at once; the other thread goes on until `work` ends by itself.
+        """
+        future: Future[T] = Future()
+
+        def run() -> None:
+            try:
+                future.set_result(work())
+            except Exception as error:  # noqa: BLE001 - raised again in the thread that waits
+                future.set_exception(error)
+
+        # A daemon: the program can end while a server keeps the thread waiting.
+        Thread(target=run, name="tha4-download", daemon=True).start()
+        while not wait([future], INTERVAL).done:
+            self.advance()
+        return future.result()
+
+    def with_retries(self, action: Callable[[], T]) -> T:
+        """The result of `action`, tried again after each TemporaryError; the count restarts when bytes were received.
+
+        Raises DownloadError after the last attempt.
+        """
+        failures, most = 0, self.done
+        while True:
+            try:
+                return action()
+            except TemporaryError as error:
+                failures = 1 if self.done > most else failures + 1
+                most = max(most, self.done)
+                if failures >= self.retry.attempts:
+                    raise DownloadError(f"{error} Gave up after {failures} tries.") from error
+            self.wait_for(partial(time.sleep, self.retry.delay * 2 ** (failures - 1)))

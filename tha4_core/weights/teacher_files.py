@@ -19,7 +19,7 @@ from pathlib import Path, PurePath
 from typing import Any, TypeVar
 
 from ..errors import MissingWeightsError, WeightsError
-from .folders import check_room, locked, read_json, size_of, staging, write_json
+from .folders import check_room, locked, read_json, size_of, write_json
 from .progress import Progress, ProgressCallback, no_progress
 from .publications import PUBLICATIONS, THA3_NETWORKS, THA4_NETWORKS, THA4_TEACHER, Publication
 from .state_dict import StateDict, check_state_dict, read_state_dict, write_safetensors
@@ -56,11 +56,12 @@ def find_teacher_files(folders: Sequence[Path], publication: Publication = THA4_
     """
     networks, own_folders = publication.networks, [publication.folder_in(folder) for folder in folders]
     for folder, own in zip(folders, own_folders, strict=True):
-        found = _put_by_hand(own, networks) or installed_files(own, networks)
-        for below in (
-            () if found else (*_teachers_below(own, networks), *_teachers_below(folder, networks, publication.variant))
-        ):
-            found = found or below
+        found = (
+            _put_by_hand(own, networks)
+            or installed_files(own, networks)
+            or next(iter(_teachers_below(own, networks)), {})
+            or next(iter(_teachers_below(folder, networks, publication.variant)), {})
+        )
         if found:
             return _converted(found, own_folders) or found
     raise MissingWeightsError(_missing(own_folders, publication))
@@ -143,13 +144,17 @@ def install(
     Each file is a network's name, a path, and its name in errors. `source` says where they are from; `archives` are
     noted. Raises WeightsError; `folder` then is as it was.
     """
-    old, new = _installed_folder(folder), folder / f"set-{uuid.uuid4().hex[:8]}"
+    stage, old, new = folder / ".staging", _installed_folder(folder), folder / f"set-{uuid.uuid4().hex[:8]}"
     manifest = {"folder": new.name, "source": source, "archives": {**read_archives(folder), **(archives or {})}}
-    with staging(folder) as stage:
+    shutil.rmtree(stage, ignore_errors=True)  # what a crash left
+    stage.mkdir()
+    try:
         for network, path, name in files:
             progress.start(f"Checking and converting {name}")
             convert_file(path, stage / f"{network}.safetensors", shapes[network], name, metadata or {})
         os.rename(stage, new)
+    finally:
+        shutil.rmtree(stage, ignore_errors=True)
     write_json(folder / MANIFEST, {**manifest, "files": _sizes(new, shapes)})
     if old:
         shutil.rmtree(old, ignore_errors=True)
@@ -204,14 +209,8 @@ def _put_by_hand(folder: Path, networks: Sequence[str]) -> Files:
 def _one_of_each(paths: Sequence[AnyPath], networks: Sequence[str]) -> dict[str, AnyPath]:
     """The file of each network; a name that occurs twice with one suffix is none."""
     counts = Counter((path.stem, path.suffix.lower()) for path in paths)
-    safetensors, pt = (
-        {
-            path.stem: path
-            for path in paths
-            if path.stem in networks and path.suffix.lower() == suffix and counts[path.stem, suffix] == 1
-        }
-        for suffix in SUFFIXES
-    )
+    once = [path for path in paths if path.stem in networks and counts[path.stem, path.suffix.lower()] == 1]
+    safetensors, pt = ({path.stem: path for path in once if path.suffix.lower() == suffix} for suffix in SUFFIXES)
     return next((found for found in (safetensors, pt, {**pt, **safetensors}) if found.keys() == set(networks)), {})
 
 

@@ -19,7 +19,6 @@ from .publications import PUBLICATIONS, THA3_NETWORKS, THA4_NETWORKS, THA4_TEACH
 from .state_dict import (
     StateDict,
     check_is_no_placeholder,
-    check_state_dict,
     load_strictly,
     read_safetensors,
     read_state_dict,
@@ -42,7 +41,6 @@ __all__ = [
     "Shapes",
     "StateDict",
     "check_is_no_placeholder",
-    "check_state_dict",
     "convert_teacher_files",
     "download_hub_file",
     "download_teacher",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import zipfile
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ from ..errors import DownloadError, WeightsError
 from .folders import check_room, read_json, size_of, write_json
 from .progress import BUSY, Progress, TemporaryError
 from .state_dict import check_is_no_placeholder
+from .teacher_files import Shapes, float32_size, match_files
 
 if TYPE_CHECKING:
     from requests import Response
@@ -60,34 +62,27 @@ def discard(part: Path) -> None:
     _notes(part).unlink(missing_ok=True)
 
 
-def list_members(part: Path, name: str) -> dict[PurePosixPath, int]:
-    """The files in the archive that is called `name`, and their sizes unpacked (bytes).
+def unpack(archive: Archive, part: Path, shapes: Shapes, progress: Progress) -> Iterator[tuple[str, Path, str]]:
+    """The file of each network in an archive: the network's name, the unpacked file, and its name for errors.
 
-    Raises WeightsError where the file is no whole ZIP, or where a member's name points outside the archive.
+    One file at a time is on the disk. Raises WeightsError where the archive is no whole ZIP, lacks a network, or holds
+    a file that is too large or whose name points outside the archive.
     """
-    try:
-        check_is_no_placeholder(part)
-        with zipfile.ZipFile(part) as opened:
-            members = {PurePosixPath(info.filename): info.file_size for info in opened.infolist() if not info.is_dir()}
-    except WeightsError as error:
-        raise WeightsError(str(error).replace(str(part), name)) from error
-    except (zipfile.BadZipFile, OSError, ValueError) as error:
-        raise WeightsError(f"{name}: not a whole ZIP archive ({error}).") from error
-    for member in members:
-        if member.is_absolute() or ".." in member.parts or "\\" in str(member) or ":" in str(member):
-            raise WeightsError(f"{name}: refused, because it holds a file that points outside it: {member}.")
-    return members
-
-
-def extract_member(part: Path, member: PurePosixPath, out: Path, name: str, progress: Progress) -> None:
-    """Unpack one file of an archive to the path `out`. Raises WeightsError where its checksum is wrong."""
-    try:
-        with zipfile.ZipFile(part) as opened, opened.open(str(member)) as source, out.open("wb") as target:
-            while block := source.read(1 << 20):
-                target.write(block)
-                progress.advance(len(block))
-    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, KeyError) as error:
-        raise WeightsError(f"{member.name} in {name}: cannot be unpacked ({error}).") from error
+    members = _members(archive, part)
+    found = match_files(members, list(shapes))
+    if not found:
+        raise WeightsError(f"{archive.name}: it does not hold each of {', '.join(shapes)} once.")
+    for network, member in found.items():
+        size, most = members[member], 2 * float32_size([shapes[network]]) + (1 << 20)
+        if size > most:  # not even as float64: it would fill the disk before its keys are looked at
+            raise WeightsError(f"{member.name}: unpacked it would be {size} bytes, more than {most}.")
+        progress.start(f"Unpacking {member.name}", size)
+        unpacked, name = part.with_name(f"unpacked{member.suffix}"), f"{member.name} in {archive.name}"
+        try:
+            _extract(part, member, unpacked, name, progress)
+            yield network, unpacked, name
+        finally:
+            unpacked.unlink(missing_ok=True)
 
 
 def _download_rest(archive: Archive, part: Path, progress: Progress, spare: int) -> None:
@@ -155,3 +150,29 @@ def _validator(response: Response) -> str | None:
 
 def _notes(part: Path) -> Path:
     return part.with_name(part.name + ".json")
+
+
+def _members(archive: Archive, part: Path) -> dict[PurePosixPath, int]:
+    """The files in an archive and their sizes unpacked (bytes)."""
+    try:
+        check_is_no_placeholder(part)
+        with zipfile.ZipFile(part) as opened:
+            members = {PurePosixPath(info.filename): info.file_size for info in opened.infolist() if not info.is_dir()}
+    except WeightsError as error:
+        raise WeightsError(str(error).replace(str(part), archive.name)) from error
+    except (zipfile.BadZipFile, OSError, ValueError) as error:
+        raise WeightsError(f"{archive.name}: not a whole ZIP archive ({error}).") from error
+    for member in members:
+        if member.is_absolute() or ".." in member.parts or "\\" in str(member) or ":" in str(member):
+            raise WeightsError(f"{archive.name}: refused, because it holds a file that points outside it: {member}.")
+    return members
+
+
+def _extract(part: Path, member: PurePosixPath, out: Path, name: str, progress: Progress) -> None:
+    try:
+        with zipfile.ZipFile(part) as opened, opened.open(str(member)) as source, out.open("wb") as target:
+            while block := source.read(1 << 20):
+                target.write(block)
+                progress.advance(len(block))
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, KeyError) as error:
+        raise WeightsError(f"{name}: cannot be unpacked ({error}).") from error

@@ -163,14 +163,10 @@ class _TeacherDownload:
         self._announce(repo_id, "the hub", sum(file.size or 0 for file in chosen.values()))
         missing = sum(max((file.size or 0) - size_of(folder / file.rfilename), 0) for file in chosen.values())
         check_room(self.target, missing + float32_size(self.shapes.values()))
-        files = [
-            (
-                network,
-                hub.download_file(repository, commit, file, folder, progress),
-                f"{repo_id}/{file.rfilename}",
-            )
-            for network, file in chosen.items()
-        ]
+        files = []
+        for network, file in chosen.items():
+            path = hub.download_file(repository, commit, file, folder, progress)
+            files.append((network, path, f"{repo_id}/{file.rfilename}"))
         return self._install(files, repository)
 
     def _from_archive(self, archive: Archive) -> Files:
@@ -181,7 +177,8 @@ class _TeacherDownload:
         archives.download(archive, part, self.progress, sum(sizes) + max(sizes))
         sha256 = self._check_archive(archive, part)
         try:
-            return self._install(self._unpacked(archive, part), archive, {archive.url: {"sha256": sha256}})
+            files = archives.unpack(archive, part, self.shapes, self.progress)
+            return self._install(files, archive, {archive.url: {"sha256": sha256}})
         except WeightsError:
             # It came whole and is wrong: download it anew. After an interrupt or a full disk it is worth keeping.
             archives.discard(part)
@@ -201,26 +198,6 @@ class _TeacherDownload:
                 "another one."
             )
         return sha256
-
-    def _unpacked(self, archive: Archive, part: Path) -> Iterator[tuple[str, Path, str]]:
-        """The five files, of which one at a time is on the disk. Raises WeightsError."""
-        members = archives.list_members(part, archive.name)
-        found = match_files(members, self.publication.networks)
-        if not found:
-            raise WeightsError(f"{archive.name}: it does not hold each of {', '.join(self.publication.networks)} once.")
-        for network, member in found.items():
-            size, expected = members[member], float32_size([self.shapes[network]])
-            if size > 2 * expected + (
-                1 << 20
-            ):  # float64 at the most: else it fills the disk before its keys are looked at
-                raise WeightsError(
-                    f"{member.name}: unpacked it would be {size} bytes, which is too much for {expected}."
-                )
-            self.progress.start(f"Unpacking {member.name}", size)
-            unpacked = part.with_name(f"unpacked{member.suffix}")
-            archives.extract_member(part, member, unpacked, archive.name, self.progress)
-            yield network, unpacked, f"{member.name} in {archive.name}"
-            unpacked.unlink()
 
     def _install(
         self,

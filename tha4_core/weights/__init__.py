@@ -2,23 +2,23 @@
 
 state_dict      reading .safetensors and .pt files safely, checking them against a network, writing them
 publications    which teachers are published, under which licence, at which address
-teacher_files   finding the five files of a teacher, and converting them to .safetensors
+teacher_files   finding the five files of a teacher, converting them to .safetensors, replacing them in one step
 downloads       downloading a teacher, or one file of a hub repository
-pack            a folder that can be uploaded to a hub (`python -m tha4_core.weights pack`)
+hub             files of a hub repository
+archive         the ZIP of THA4's author
 
-Below these: `hub` (files of a hub repository), `http_download` and `archive` (the ZIP of THA4's author), `folders`
-(locks, checksums, small JSON files), `progress`.
+`python -m tha4_core.weights pack` makes a folder that can be uploaded to a hub. Below all: `folders` (locks, checksums,
+small JSON files) and `progress` (reports, interrupts, retries).
 """
 
-from .downloads import Archive, download_hub_file, download_teacher
-from .http_download import RetrySettings
+from .archive import Archive
+from .downloads import download_hub_file, download_teacher
 from .hub import Repository
-from .progress import ProgressCallback, no_progress
+from .progress import ProgressCallback, RetrySettings, no_progress
 from .publications import PUBLICATIONS, THA3_NETWORKS, THA4_NETWORKS, THA4_TEACHER, Publication
 from .state_dict import (
     StateDict,
     check_is_no_placeholder,
-    check_state_dict,
     load_strictly,
     read_safetensors,
     read_state_dict,
@@ -41,7 +41,6 @@ __all__ = [
     "Shapes",
     "StateDict",
     "check_is_no_placeholder",
-    "check_state_dict",
     "convert_teacher_files",
     "download_hub_file",
     "download_teacher",

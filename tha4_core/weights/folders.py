@@ -6,15 +6,12 @@ import hashlib
 import json
 import os
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from ..errors import DownloadError
-
-STAGING = ".staging-"
 
 
 @contextmanager
@@ -34,29 +31,12 @@ def locked(folder: Path, while_waiting: Callable[[], None]) -> Iterator[None]:
                 lock.acquire(timeout=0.2)
             except Timeout:
                 while_waiting()
-    except OSError as error:
-        raise DownloadError(f"{folder}: this folder cannot be written to ({error.strerror}).") from error
-    try:
         yield
     except OSError as error:
-        raise DownloadError(
-            f"{folder}: cannot be written to ({error.strerror or error}). Free some space, try again."
-        ) from error
+        reason = error.strerror or error
+        raise DownloadError(f"{folder}: cannot be written to ({reason}). Free some space, try again.") from error
     finally:
         lock.release()
-
-
-@contextmanager
-def staging(folder: Path) -> Iterator[Path]:
-    """A folder inside a locked `folder` to prepare files in. It is removed, as are those that a crash left behind."""
-    for left in folder.glob(f"{STAGING}*"):
-        shutil.rmtree(left, ignore_errors=True)
-    stage = Path(tempfile.mkdtemp(prefix=STAGING, dir=folder))
-    try:
-        stage.chmod(0o755)
-        yield stage
-    finally:
-        shutil.rmtree(stage, ignore_errors=True)
 
 
 def check_room(folder: Path, need: int) -> None:

@@ -1,8 +1,7 @@
 """Files of a hub repository, by `huggingface_hub` itself: its endpoint, tokens, cache, resume, Xet and offline switch.
 
-Its functions block, so they run in a thread of their own. An interrupt ends the wait at once and that thread at its
-next report of progress. In versions that take no progress class (0.x and the first of 1.x) progress is the size of
-their temporary file, and the thread ends when the file is whole.
+An interrupt ends the wait at once, and the client's thread at its next report of progress. Versions that take no
+progress class (0.x and the first of 1.x) report whole files only, and their thread ends when the file is whole.
 """
 
 from __future__ import annotations
@@ -10,14 +9,16 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
-from threading import Event
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..errors import DownloadError
-from .folders import sha256_of, size_of
-from .http_download import BUSY, RetrySettings, with_retries
-from .progress import ProgressReporter, TemporaryError, in_background
+from .folders import sha256_of
+from .progress import BUSY, Progress, TemporaryError
+
+if TYPE_CHECKING:
+    from huggingface_hub.hf_api import ModelInfo, RepoSibling
 
 T = TypeVar("T")
 
@@ -42,170 +43,112 @@ class Repository:
         return "/".join(filter(None, ("hub:", self.repo_id, self.within))) + f"@{self.revision}"
 
 
-@dataclass(frozen=True)
-class HubFile:
-    """A file of a repository: size in bytes, and the sha256 of those in large file storage (LFS)."""
-
-    name: str
-    size: int
-    sha256: str | None
-
-
-def list_repository(
-    repository: Repository, reporter: ProgressReporter, retry: RetrySettings
-) -> tuple[str, dict[PurePosixPath, HubFile]]:
+def list_repository(repository: Repository, progress: Progress) -> tuple[str, dict[PurePosixPath, RepoSibling]]:
     """The commit that a revision stands for, and the files at it. Raises DownloadError."""
+    from huggingface_hub import HfApi
 
-    def ask() -> tuple[str, dict[PurePosixPath, HubFile]]:
-        from huggingface_hub import HfApi
+    api = HfApi(endpoint=repository.endpoint, token=repository.token)
+    repo_id, revision, timeout = repository.repo_id, repository.revision, progress.retry.timeout
 
-        api = HfApi(endpoint=repository.endpoint, token=repository.token)
-        info = api.model_info(
-            repository.repo_id, revision=repository.revision, files_metadata=True, timeout=retry.timeout
-        )
-        files = {
-            PurePosixPath(file.rfilename): HubFile(file.rfilename, file.lfs.size, file.lfs.sha256)
-            if file.lfs
-            else HubFile(file.rfilename, file.size or 0, None)
-            for file in info.siblings or []
-        }
-        return info.sha or repository.revision, files
+    def ask() -> ModelInfo:
+        return api.model_info(repo_id, revision=revision, files_metadata=True, timeout=timeout)
 
-    return with_retries(lambda: _call(ask, repository, repository.repo_id, reporter.advance), retry, reporter)
+    info = _ask(ask, repository, repo_id, progress)
+    return info.sha or revision, {PurePosixPath(file.rfilename): file for file in info.siblings or []}
 
 
-def download_file(
-    repository: Repository, commit: str, file: HubFile, folder: Path, reporter: ProgressReporter, retry: RetrySettings
-) -> Path:
+def download_file(repository: Repository, commit: str, file: RepoSibling, folder: Path, progress: Progress) -> Path:
     """Download one file to `folder`/NAME and check its sha256; a file that lies there and is right is taken.
 
     `folder` is for downloads alone: the hub's client keeps its own notes in it. Raises DownloadError.
     """
-    name, before = f"{repository.repo_id}/{file.name}", reporter.done
-    transfer, was_there = _Transfer(folder), (folder / file.name).is_file()
+    from huggingface_hub import hf_hub_download
 
-    def fetch() -> Path:
-        from huggingface_hub import hf_hub_download
+    name, before = f"{repository.repo_id}/{file.rfilename}", progress.done
+    options: dict[str, Any] = {
+        "revision": commit,
+        "endpoint": repository.endpoint,
+        "token": repository.token,
+        "library_name": "tha4",
+        "local_dir": folder,
+        "etag_timeout": progress.retry.timeout,
+    }
+    if "tqdm_class" in inspect.signature(hf_hub_download).parameters:
+        options["tqdm_class"] = _progress_class(progress)
 
-        return Path(
-            hf_hub_download(
-                repository.repo_id,
-                file.name,
-                revision=commit,
-                local_dir=folder,
-                endpoint=repository.endpoint,
-                token=repository.token,
-                library_name="tha4",
-                etag_timeout=retry.timeout,
-                **transfer.arguments(hf_hub_download),
+    def fetch(force: bool = False) -> Path:
+        path = Path(hf_hub_download(repository.repo_id, file.rfilename, force_download=force, **options))
+        if file.lfs and sha256_of(path) != file.lfs.sha256:
+            path.unlink()
+            raise _WrongContentError(
+                f"{name}: its sha256 is not {file.lfs.sha256}, which the hub gives; it was damaged on the way. "
+                "It was deleted; try again."
             )
-        )
-
-    def poll() -> None:
-        reporter.done = before + min(transfer.received(), file.size)
-        reporter.advance()
-
-    def attempt() -> Path:
-        try:
-            return _call(fetch, repository, name, poll)
-        except _UnusablePartError:
-            transfer.remove_parts()
-            raise
+        return path
 
     try:
-        path = with_retries(attempt, retry, reporter, transfer.received)
-    finally:
-        transfer.cancelled.set()
-    reporter.done = before + file.size
-    reporter.report()
-    found = sha256_of(path, reporter.advance)
-    if found != (file.sha256 or found):
-        path.unlink()
-        if was_there:
-            reporter.done = before
-            return download_file(repository, commit, file, folder, reporter, retry)
-        raise DownloadError(
-            f"{name}: its sha256 is {found} instead of {file.sha256}, which the hub gives; it was damaged on the way. "
-            "It was deleted; try again."
-        )
+        path = _ask(fetch, repository, name, progress)
+    except _WrongContentError:  # what an earlier download left there may be damaged
+        progress.done = before
+        path = _ask(partial(fetch, force=True), repository, name, progress)
+    progress.done = before + (file.size or 0)
+    progress.report()
     return path
+
+
+class _WrongContentError(DownloadError):
+    """A file that is not what the hub lists."""
 
 
 class _CancelledError(Exception):
     """Ends a download whose result nobody waits for."""
 
 
-class _UnusablePartError(TemporaryError):
-    """What an earlier attempt left is not the beginning of the file."""
+def _progress_class(progress: Progress) -> type:
+    """A progress bar for the hub's client that shows nothing: it counts, and ends a download that is interrupted."""
+    from huggingface_hub.utils import tqdm  # type: ignore[attr-defined]  # public, by its documentation
+
+    before = progress.done
+
+    class ProgressBar(tqdm):
+        def __init__(self, *args: object, **options: object) -> None:
+            super().__init__(*args, **{**options, "disable": True})  # type: ignore[no-untyped-call]
+
+        def update(self, n: float | None = 1) -> None:
+            if progress.interrupted:
+                raise _CancelledError
+            self.n += n or 0
+            progress.done = before + int(self.n)
+
+        def update_transfer(self, n: float) -> None:
+            """Bytes on the line, which Xet's client tells apart from those of the file."""
+
+        def set_transfer_postfix_str(self, text: str, refresh: bool = True) -> None:
+            """The rate on the line, as text."""
+
+    return ProgressBar
 
 
-class _Transfer:
-    """What the thread of the hub's client tells the one that waits, and the other way round."""
-
-    def __init__(self, folder: Path) -> None:
-        self.cancelled = Event()
-        self._folder = folder
-        self._counted: int | None = None
-
-    def received(self) -> int:
-        """The bytes of the file that have arrived."""
-        return sum(map(size_of, self._parts())) if self._counted is None else self._counted
-
-    def remove_parts(self) -> None:
-        """Remove what the client has of files that are not whole."""
-        for part in self._parts():
-            part.unlink(missing_ok=True)
-
-    def arguments(self, function: Callable[..., object]) -> dict[str, Any]:
-        """The progress class, as an argument of a function of the hub's client that takes one."""
-        from huggingface_hub.utils import tqdm  # type: ignore[attr-defined]  # public, by its documentation
-
-        if "tqdm_class" not in inspect.signature(function).parameters:
-            return {}
-        transfer = self
-
-        class ProgressBar(tqdm):
-            """Shows nothing; counts, and ends the download where it was cancelled."""
-
-            def __init__(self, *args: object, **options: object) -> None:
-                super().__init__(*args, **{**options, "disable": True})  # type: ignore[no-untyped-call]
-                transfer._counted = int(self.n)
-
-            def update(self, n: float | None = 1) -> None:
-                if transfer.cancelled.is_set():
-                    raise _CancelledError
-                transfer._counted = (transfer._counted or 0) + int(n or 0)
-
-            def update_transfer(self, n: float) -> None:
-                """Bytes on the line, which Xet's client tells apart from those of the file."""
-
-            def set_transfer_postfix_str(self, text: str, refresh: bool = True) -> None:
-                """The rate on the line, as text."""
-
-        return {"tqdm_class": ProgressBar}
-
-    def _parts(self) -> list[Path]:
-        return list((self._folder / ".cache" / "huggingface" / "download").rglob("*.incomplete"))
-
-
-def _call(function: Callable[[], T], repository: Repository, name: str, poll: Callable[[], None]) -> T:
-    """The result of `function`, computed in another thread while `poll` is called here; errors as ours."""
-
-    def work() -> T:
-        try:
-            return function()
-        except _hub_errors() as error:
-            raise _translated(error, repository, name) from error
-
-    return in_background(work, poll)
-
-
-def _hub_errors() -> tuple[type[Exception], ...]:
-    """What the client raises; RuntimeError is Xet's."""
+def _ask(work: Callable[[], T], repository: Repository, name: str, progress: Progress) -> T:
+    """The result of a call of the hub's client, which is tried again where that may help; errors as ours."""
     from huggingface_hub import errors
 
-    # The client has changed its HTTP library twice; the bases of its own error are that library's, whichever it is.
-    return (OSError, RuntimeError, errors.HFValidationError, *errors.HfHubHTTPError.__bases__)
+    # RuntimeError is Xet's. The client has changed its HTTP library twice; the bases of its own error are that
+    # library's, whichever it is.
+    hub_errors: tuple[type[Exception], ...] = (
+        OSError,
+        RuntimeError,
+        errors.HFValidationError,
+        *errors.HfHubHTTPError.__bases__,
+    )
+
+    def translated() -> T:
+        try:
+            return work()
+        except hub_errors as error:
+            raise _translated(error, repository, name) from error
+
+    return progress.with_retries(lambda: progress.wait_for(translated))
 
 
 def _translated(error: Exception, repository: Repository, name: str) -> Exception:
@@ -213,7 +156,6 @@ def _translated(error: Exception, repository: Repository, name: str) -> Exceptio
 
     if isinstance(error, errors.LocalEntryNotFoundError) and isinstance(error.__cause__, Exception):
         return _translated(error.__cause__, repository, name)
-    status = getattr(getattr(error, "response", None), "status_code", None)
     refusals = {
         errors.HFValidationError: f"{repository.repo_id!r} is no repository of the hub; write it as owner/name.",
         errors.GatedRepoError: f"{name}: accept its terms on the hub and log in (hf auth login), then try again.",
@@ -225,10 +167,11 @@ def _translated(error: Exception, repository: Repository, name: str) -> Exceptio
     for kind, message in refusals.items():
         if isinstance(error, kind):
             return DownloadError(message)
+    status = getattr(getattr(error, "response", None), "status_code", None)
     if status in (401, 403):
         return DownloadError(f"{name}: the hub refuses access (HTTP {status}). Log in (hf auth login).")
     if status == 416 or "Consistency check failed" in str(error):
-        return _UnusablePartError(f"{name}: the hub sends another number of bytes than it lists.")
+        return _WrongContentError(f"{name}: the hub sends another number of bytes than it lists.")
     if status is not None and status not in BUSY:
         return DownloadError(f"{name}: the hub does not have it (HTTP {status}).")
     if isinstance(error, OSError) and error.errno is not None and not isinstance(error, ConnectionError | TimeoutError):

@@ -1,10 +1,12 @@
-"""Progress of work on files, and work in another thread that an interrupt need not wait for."""
+"""Progress of long work: reports, waiting for servers so that an interrupt takes effect at once, and retries."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, wait
+from dataclasses import dataclass
+from functools import partial
 from threading import Thread
 from typing import TypeVar
 
@@ -14,35 +16,48 @@ T = TypeVar("T")
 ProgressCallback = Callable[[int, "int | None", float, str], None]
 """Gets bytes done, bytes in all (None: unknown), bytes per second and a text. It may raise to interrupt the work."""
 INTERVAL = 0.1  # seconds between two calls of a progress callback
+BUSY = frozenset({408, 425, 429, 500, 502, 503, 504})
+"""Statuses of HTTP after which a request may be tried again."""
 
 
 def no_progress(done: int, total: int | None, rate: float, text: str) -> None:
     """A progress callback that shows nothing."""
 
 
+@dataclass(frozen=True)
+class RetrySettings:
+    """When to give up on a server.
+
+    `timeout`: seconds without an answer; `attempts`: in a row without any new byte; `delay`: seconds before the second
+    attempt, doubled before each one after it.
+    """
+
+    timeout: float = 30.0
+    attempts: int = 5
+    delay: float = 1.0
+
+
+DEFAULT_RETRY = RetrySettings()
+
+
 class TemporaryError(DownloadError):
-    """A failure that may pass when it is tried again. `after`: the seconds that the server asks to wait."""
-
-    def __init__(self, message: str, after: float = 0.0) -> None:
-        super().__init__(message)
-        self.after = after
+    """A failure that may pass when it is tried again."""
 
 
-class ProgressReporter:
-    """Counts the bytes of one stage of work after another and calls a progress callback every `INTERVAL` seconds."""
+class Progress:
+    """Counts the bytes of one stage of work after another and calls a progress callback every `INTERVAL` seconds.
 
-    def __init__(self, callback: ProgressCallback, text: str) -> None:
-        self._callback = callback
+    What the callback raises interrupts the work; `interrupted` is then true.
+    """
+
+    def __init__(self, callback: ProgressCallback, text: str, retry: RetrySettings = DEFAULT_RETRY) -> None:
+        self._callback, self.retry, self.interrupted = callback, retry, False
         self.start(text)
 
-    def start(self, text: str, total: int | None = None) -> None:
-        """Begin a stage: nothing of `total` bytes (None: unknown) is done. Reports at once."""
-        self.text, self.total, self.done = text, total, 0
-        self.restart_rate()
-
-    def restart_rate(self) -> None:
-        """Measure the rate from here: what is done already was not transferred now. Reports at once."""
-        self._start, self._done_at_start = time.monotonic(), self.done
+    def start(self, text: str, total: int | None = None, done: int = 0) -> None:
+        """Begin a stage of `total` bytes (None: unknown), of which `done` were there before. Reports at once."""
+        self.text, self.total, self.done = text, total, done
+        self._start, self._done_at_start = time.monotonic(), done
         self.report()
 
     def advance(self, count: int = 0) -> None:
@@ -55,24 +70,43 @@ class ProgressReporter:
         """Report now."""
         self._reported = time.monotonic()
         rate = max(self.done - self._done_at_start, 0) / max(self._reported - self._start, INTERVAL)
-        self._callback(self.done, self.total, rate, self.text)
-
-
-def in_background(work: Callable[[], T], poll: Callable[[], None]) -> T:
-    """The result of `work`, done in another thread while `poll` is called here every `INTERVAL` seconds.
-
-    What `poll` raises ends the wait at once; the other thread goes on until `work` ends by itself.
-    """
-    future: Future[T] = Future()
-
-    def run() -> None:
         try:
-            future.set_result(work())
-        except Exception as error:  # noqa: BLE001 - raised again in the thread that waits
-            future.set_exception(error)
+            self._callback(self.done, self.total, rate, self.text)
+        except BaseException:
+            self.interrupted = True
+            raise
 
-    # A daemon: the program can end while a server keeps the thread waiting.
-    Thread(target=run, name="tha4-download", daemon=True).start()
-    while not wait([future], INTERVAL).done:
-        poll()
-    return future.result()
+    def wait_for(self, work: Callable[[], T]) -> T:
+        """The result of `work`, done in another thread, because it blocks, while this one reports.
+
+        An interrupt ends the wait at once; the other thread goes on until `work` ends by itself.
+        """
+        future: Future[T] = Future()
+
+        def run() -> None:
+            try:
+                future.set_result(work())
+            except Exception as error:  # noqa: BLE001 - raised again in the thread that waits
+                future.set_exception(error)
+
+        # A daemon: the program can end while a server keeps the thread waiting.
+        Thread(target=run, name="tha4-download", daemon=True).start()
+        while not wait([future], INTERVAL).done:
+            self.advance()
+        return future.result()
+
+    def with_retries(self, action: Callable[[], T]) -> T:
+        """The result of `action`, tried again after each TemporaryError; the count restarts when bytes were received.
+
+        Raises DownloadError after the last attempt.
+        """
+        failures, most = 0, self.done
+        while True:
+            try:
+                return action()
+            except TemporaryError as error:
+                failures = 1 if self.done > most else failures + 1
+                most = max(most, self.done)
+                if failures >= self.retry.attempts:
+                    raise DownloadError(f"{error} Gave up after {failures} tries.") from error
+            self.wait_for(partial(time.sleep, self.retry.delay * 2 ** (failures - 1)))

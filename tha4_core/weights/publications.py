@@ -40,6 +40,11 @@ class Publication:
         """Where its files belong in a folder of teachers: a variant in a folder of its own, apart from THA4's files."""
         return teachers / f"tha3_{self.variant}" if self.variant else teachers
 
+    def metadata(self) -> dict[str, str]:
+        """What is written into files that are made of its own."""
+        about = {"title": self.title, "author": self.author, "licence": self.licence, "paper": self.paper}
+        return about | {"source": self.link}
+
     def by_hand(self, folder: Path) -> str:
         """How to get the files into `folder` without our help: link, size, licence and names."""
         facts = f"{self.link} (about {megabytes(self.size)}; {self.licence})"

@@ -12,34 +12,26 @@ import math
 import os
 import re
 import shutil
+import uuid
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path, PurePath
 from typing import Any, TypeVar
 
-from safetensors import SafetensorError
-
-from ..errors import DownloadError, MissingWeightsError, WeightsError
-from .folders import check_room, locked, read_json, size_of, staging, write_json
-from .progress import ProgressCallback, ProgressReporter, no_progress
+from ..errors import MissingWeightsError, WeightsError
+from .folders import check_room, locked, read_json, size_of, write_json
+from .progress import Progress, ProgressCallback, no_progress
 from .publications import PUBLICATIONS, THA3_NETWORKS, THA4_NETWORKS, THA4_TEACHER, Publication
 from .state_dict import StateDict, check_state_dict, read_state_dict, write_safetensors
 
 logger = logging.getLogger(__name__)
 AnyPath = TypeVar("AnyPath", bound=PurePath)
 Files = dict[str, Path]  # network name -> file
-Shapes = Mapping[str, Mapping[str, tuple[int, ...]]]  # network name -> key -> shape
+NetworkShapes = Mapping[str, tuple[int, ...]]  # key -> shape
+Shapes = Mapping[str, NetworkShapes]  # network name -> key -> shape
+Archives = Mapping[str, dict[str, Any]]  # address -> the sha256 that its first download had
 MANIFEST = "teacher.json"
 SUFFIXES = (".safetensors", ".pt")
-
-
-@dataclass(frozen=True)
-class Installed:
-    """Five files that were downloaded or converted, and where they are from."""
-
-    files: Files
-    source: str
 
 
 def match_files(paths: Iterable[AnyPath], networks: Sequence[str], within: str = "") -> dict[str, AnyPath]:
@@ -62,16 +54,16 @@ def find_teacher_files(folders: Sequence[Path], publication: Publication = THA4_
     it (an unpacked archive; a variant's must have its name). Raises MissingWeightsError, which says which are missing
     and how to get them, and WeightsError where two systems' files lie in one folder.
     """
-    own_folders = [publication.folder_in(folder) for folder in folders]
+    networks, own_folders = publication.networks, [publication.folder_in(folder) for folder in folders]
     for folder, own in zip(folders, own_folders, strict=True):
-        if by_hand := _files_in(own, publication.networks):
-            return _converted(by_hand, own_folders) or by_hand
-        if installed := read_installed(own, publication.networks):
-            return installed.files
-        if below := _teachers_below(own, publication.networks) or _teachers_below(
-            folder, publication.networks, publication.variant
-        ):
-            return _converted(below[0], own_folders) or below[0]
+        found = (
+            _put_by_hand(own, networks)
+            or installed_files(own, networks)
+            or next(iter(_teachers_below(own, networks)), {})
+            or next(iter(_teachers_below(folder, networks, publication.variant)), {})
+        )
+        if found:
+            return _converted(found, own_folders) or found
     raise MissingWeightsError(_missing(own_folders, publication))
 
 
@@ -81,12 +73,10 @@ def find_any_teacher_files(folder: Path) -> Files:
     Raises MissingWeightsError where there is none, and WeightsError where there are several.
     """
     publications = (THA4_TEACHER, PUBLICATIONS["THA3 standard"])
-    for publication in publications:
-        if found := _files_in(folder, publication.networks):
-            return found
-    for publication in publications:
-        if installed := read_installed(folder, publication.networks):
-            return installed.files
+    for find in (_put_by_hand, installed_files):
+        for publication in publications:
+            if found := find(folder, publication.networks):
+                return found
     below = [found for publication in publications for found in _teachers_below(folder, publication.networks)]
     if not below:
         names = {path.stem for path in _weights_in(folder)}
@@ -107,21 +97,16 @@ def convert_teacher_files(
     """
     if all(path.suffix.lower() == ".safetensors" for path in files.values()):
         return files
-    reporter = ProgressReporter(progress, "Waiting for another conversion to end")
-    with locked(folder, reporter.advance):
+    reports = Progress(progress, "Waiting for another conversion to end")
+    with locked(folder, reports.advance):
         if done := _converted(files, [folder]):
             return done
-        check_room(folder, converted_size(shapes))
-        with staging(folder) as stage:
-            for name, path in files.items():
-                reporter.start(f"Checking and converting {path.name}")
-                convert_file(path, stage / f"{name}.safetensors", shapes[name], str(path), {})
-            return install(folder, stage, _identity(files))
+        check_room(folder, float32_size(shapes.values()))
+        named = [(network, path, str(path)) for network, path in files.items()]
+        return install(folder, named, shapes, _identity(files), reports)
 
 
-def convert_file(
-    path: Path, out: Path, shapes: Mapping[str, tuple[int, ...]], source: str, metadata: dict[str, str]
-) -> None:
+def convert_file(path: Path, out: Path, shapes: NetworkShapes, source: str, metadata: Mapping[str, str]) -> None:
     """Check the keys, shapes and numbers of a file, named `source` in errors, and write them as .safetensors.
 
     `metadata` is written into the file (its licence, say). Raises WeightsError.
@@ -129,12 +114,7 @@ def convert_file(
     state_dict = read_named(path, source)
     check_state_dict(state_dict, shapes, source)
     own = {key: value.clone() for key, value in state_dict.items()}  # .safetensors knows no shared storages
-    try:
-        write_safetensors(out, own, metadata)
-    except SafetensorError as error:
-        raise DownloadError(
-            f"{out.parent.parent}: cannot be written to ({error}). Free some space, try again."
-        ) from error
+    write_safetensors(out, own, metadata)
 
 
 def read_named(path: Path, source: str) -> StateDict:
@@ -145,48 +125,62 @@ def read_named(path: Path, source: str) -> StateDict:
         raise WeightsError(str(error).replace(str(path), source)) from error
 
 
-def converted_size(shapes: Shapes) -> int:
-    """The bytes of all networks in float32."""
-    return sum(network_size(network) for network in shapes.values())
+def float32_size(networks: Iterable[NetworkShapes]) -> int:
+    """The bytes of networks in float32."""
+    return sum(4 * math.prod(shape) for network in networks for shape in network.values())
 
 
-def network_size(shapes: Mapping[str, tuple[int, ...]]) -> int:
-    """The bytes of one network in float32."""
-    return sum(4 * math.prod(shape) for shape in shapes.values())
+def install(
+    folder: Path,
+    files: Iterable[tuple[str, Path, str]],
+    shapes: Shapes,
+    source: str,
+    progress: Progress,
+    metadata: Mapping[str, str] | None = None,
+    archives: Archives | None = None,
+) -> Files:
+    """Convert five files and make them those of `folder` (which is locked), in place of the five that were there.
 
-
-def install(folder: Path, stage: Path, source: str, archive: Mapping[str, dict[str, Any]] | None = None) -> Files:
-    """Make the five files in `stage` those of `folder` (which is locked) and remove the five that they replace.
-
-    `source` says where they are from; `archive` has the size and sha256 of an archive by its address.
+    Each file is a network's name, a path, and its name in errors. `source` says where they are from; `archives` are
+    noted. Raises WeightsError; `folder` then is as it was.
     """
-    old = _installed_folder(folder)
-    archives = {**read_archives(folder), **(archive or {})}
-    sizes = {path.stem: {"size": size_of(path)} for path in sorted(stage.glob("*.safetensors"))}
-    new = folder / f"set-{stage.name.rpartition('-')[2]}"
-    os.rename(stage, new)
-    write_json(folder / MANIFEST, {"folder": new.name, "source": source, "files": sizes, "archives": archives})
+    stage, old, new = folder / ".staging", _installed_folder(folder), folder / f"set-{uuid.uuid4().hex[:8]}"
+    manifest = {"folder": new.name, "source": source, "archives": {**read_archives(folder), **(archives or {})}}
+    shutil.rmtree(stage, ignore_errors=True)  # what a crash left
+    stage.mkdir()
+    try:
+        for network, path, name in files:
+            progress.start(f"Checking and converting {name}")
+            convert_file(path, stage / f"{network}.safetensors", shapes[network], name, metadata or {})
+        os.rename(stage, new)
+    finally:
+        shutil.rmtree(stage, ignore_errors=True)
+    write_json(folder / MANIFEST, {**manifest, "files": _sizes(new, shapes)})
     if old:
         shutil.rmtree(old, ignore_errors=True)
     logger.info("%s: the weights are in place (from %s).", new, source)
-    return {network: new / f"{network}.safetensors" for network in sizes}
+    return {network: new / f"{network}.safetensors" for network in shapes}
 
 
-def read_installed(folder: Path, networks: Sequence[str]) -> Installed | None:
-    """The files that `teacher.json` in a folder names; None where there are none or one of them is not whole."""
+def installed_files(folder: Path, networks: Collection[str], sources: Collection[str] = ()) -> Files:
+    """The files that `teacher.json` in a folder names; empty where there are none or one of them is not whole.
+
+    With `sources`: only where they are from one of these.
+    """
     manifest, own = read_json(folder / MANIFEST), _installed_folder(folder)
-    facts = _objects(manifest.get("files"))
-    if own is None or not set(networks) <= set(facts):
-        return None
-    files = {network: own / f"{network}.safetensors" for network in networks}
-    if any(not path.is_file() or size_of(path) != facts[name].get("size") for name, path in files.items()):
-        return None
-    return Installed(files, str(manifest.get("source")))
+    if (
+        own is None
+        or manifest.get("files") != _sizes(own, networks)
+        or (sources and manifest.get("source") not in sources)
+    ):
+        return {}
+    return {network: own / f"{network}.safetensors" for network in networks}
 
 
-def read_archives(folder: Path) -> dict[str, dict[str, Any]]:
-    """The size and sha256 of each archive (by its address) when it was first downloaded into a folder."""
-    return _objects(read_json(folder / MANIFEST).get("archives"))
+def read_archives(folder: Path) -> Archives:
+    """The archives that were downloaded into a folder."""
+    found = read_json(folder / MANIFEST).get("archives")
+    return {url: facts for url, facts in found.items() if isinstance(facts, dict)} if isinstance(found, dict) else {}
 
 
 def _missing(folders: Sequence[Path], publication: Publication) -> str:
@@ -200,7 +194,7 @@ def _missing(folders: Sequence[Path], publication: Publication) -> str:
     )
 
 
-def _files_in(folder: Path, networks: Sequence[str]) -> Files:
+def _put_by_hand(folder: Path, networks: Sequence[str]) -> Files:
     files = _weights_in(folder)
     found = match_files(files, networks)
     others = [names for names in (THA4_NETWORKS, THA3_NETWORKS) if names != networks and match_files(files, names)]
@@ -213,17 +207,11 @@ def _files_in(folder: Path, networks: Sequence[str]) -> Files:
 
 
 def _one_of_each(paths: Sequence[AnyPath], networks: Sequence[str]) -> dict[str, AnyPath]:
-    safetensors, pt = (_unique(paths, networks, suffix) for suffix in SUFFIXES)
-    for found in (safetensors, pt, {**pt, **safetensors}):
-        if found.keys() == set(networks):
-            return found
-    return {}
-
-
-def _unique(paths: Sequence[AnyPath], networks: Sequence[str], suffix: str) -> dict[str, AnyPath]:
-    wanted = [path for path in paths if path.suffix.lower() == suffix and path.stem in networks]
-    counts = Counter(path.stem for path in wanted)
-    return {path.stem: path for path in wanted if counts[path.stem] == 1}
+    """The file of each network; a name that occurs twice with one suffix is none."""
+    counts = Counter((path.stem, path.suffix.lower()) for path in paths)
+    once = [path for path in paths if path.stem in networks and counts[path.stem, path.suffix.lower()] == 1]
+    safetensors, pt = ({path.stem: path for path in once if path.suffix.lower() == suffix} for suffix in SUFFIXES)
+    return next((found for found in (safetensors, pt, {**pt, **safetensors}) if found.keys() == set(networks)), {})
 
 
 def _weights_in(folder: Path) -> list[Path]:
@@ -243,11 +231,10 @@ def _teachers_below(folder: Path, networks: Sequence[str], name: str = "") -> li
     return [found for below in visible if (found := match_files(_weights_in(below), networks))]
 
 
-def _converted(files: Files, folders: Sequence[Path]) -> Files | None:
-    """The installed copies in one of the folders that were made from these very files."""
-    identity = _identity(files)
-    installed = [read_installed(folder, sorted(files)) for folder in folders]
-    return next((own.files for own in installed if own and own.source == identity), None)
+def _converted(files: Files, folders: Sequence[Path]) -> Files:
+    """The installed copies in one of the folders that were made from these very files; empty if there are none."""
+    copies = (installed_files(folder, files.keys(), [_identity(files)]) for folder in folders)
+    return next(filter(None, copies), {})
 
 
 def _identity(files: Files) -> str:
@@ -262,5 +249,6 @@ def _installed_folder(folder: Path) -> Path | None:
     return folder / name if isinstance(name, str) and re.fullmatch(r"set-\w+", name) else None
 
 
-def _objects(found: object) -> dict[str, dict[str, Any]]:
-    return {key: value for key, value in found.items() if isinstance(value, dict)} if isinstance(found, dict) else {}
+def _sizes(folder: Path, networks: Iterable[str]) -> dict[str, dict[str, int]]:
+    """The bytes of each network's file, as `teacher.json` has them."""
+    return {network: {"size": size_of(folder / f"{network}.safetensors")} for network in networks}

@@ -15,6 +15,7 @@ import yaml
 from tests.made_up_teacher import HASTY, NETWORKS, NEW, OLD, ROOT, SHAPES, holds, pt, tensors, whole_set
 from tests.servers import Server, add_repository
 from tha4_core.errors import MissingWeightsError, WeightsError
+from tha4_core.teacher import Teacher
 from tha4_core.weights import (
     THA4_TEACHER,
     Repository,
@@ -24,7 +25,7 @@ from tha4_core.weights import (
     read_state_dict,
     write_safetensors,
 )
-from tha4_core.weights.pack import main, pack
+from tha4_core.weights.__main__ import main, pack
 from tha4_core.weights.teacher_files import match_files
 
 PLACES = ('".."', '"."', '""', '"/"', '"../given"', "3", "null")
@@ -157,11 +158,15 @@ def run_pack(*arguments: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, env=environment)
 
 
-def test_pack_makes_what_a_hub_serves_and_load_teacher_takes(tmp_path: Path) -> None:
+def test_pack_makes_what_a_hub_serves_and_load_teacher_takes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     out = tmp_path / "out" / "hub"
-    said: list[str] = []
-    pack(put(tmp_path / "given", NEW), out, SHAPES, said.append)
-    assert said[-1] == f"Ready: {out}"
+    # The real networks' files are hundreds of MB; the command takes the made-up teacher's for right here.
+    monkeypatch.setattr(Teacher, "shapes", lambda: SHAPES)
+    assert main(["pack", str(put(tmp_path / "given", NEW)), str(out)]) == 0
+    assert capsys.readouterr().out == f"Ready: {out}\n"
+    assert [path.name for path in out.parent.iterdir()] == ["hub"]
     assert {path.name for path in out.iterdir()} == {f"{n}.safetensors" for n in NETWORKS} | {"README.md", "SHA256SUMS"}
     sums = dict(reversed(line.split("  ")) for line in (out / "SHA256SUMS").read_text().splitlines())
     assert sums == {
@@ -188,10 +193,10 @@ def test_pack_names_what_is_wrong_and_makes_nothing(tmp_path: Path, capsys: pyte
     given = put(tmp_path / "given", NEW)
     (given / "upscaler.pt").write_bytes(b"x")
     with pytest.raises(WeightsError, match=r"given/upscaler.pt"):
-        pack(given, tmp_path / "out")
+        pack(given, tmp_path / "out", SHAPES)
     put(given, NEW)
     with pytest.raises(WeightsError, match="another network"):
         pack(given, tmp_path / "out", {**SHAPES, "upscaler": SHAPES["face_morpher"]})
     with pytest.raises(WeightsError, match="not empty"):
-        pack(given, given)
+        pack(given, given, SHAPES)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["given", "some"]

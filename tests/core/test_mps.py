@@ -11,10 +11,6 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from tests.elsewhere import ELSEWHERE, LikeMPS
 from tha4_core.demo import DemoRig, demo_character
-from tha4_core.distill.batches import Pictures
-from tha4_core.distill.forward import body_crops, crop_positions, face_pixels
-from tha4_core.distill.optimizer import Muon
-from tha4_core.networks.siren import BodyMorpher, FaceMorpher
 from tha4_core.picture import model_space
 from tha4_core.picture.character import Character
 from tha4_core.student import Student
@@ -53,21 +49,6 @@ def test_frames_become_pictures() -> None:
         model_space.to_srgb(frames)
         model_space.to_srgb_bled(frames)
         model_space.over_background(frames, torch.empty(1, 1, 1, 3, device=ELSEWHERE))
-
-
-def test_a_student_learns() -> None:
-    with ELSEWHERE:
-        face, body = FaceMorpher(), BodyMorpher()
-        rows = torch.zeros(2, dtype=torch.long)
-        pictures = Pictures(torch.empty(512, 512, 4), torch.empty(2, 192, 192, 4).half(), rows)
-        poses, xy = torch.empty(9, 39), torch.empty(9, 2)
-        optimizers = [Muon(network.parameters(), lr=0.1) for network in (face, body)]
-    with LikeMPS():
-        output = body_crops(body, torch.empty(2, 45, device=ELSEWHERE), rows, rows, 16, 512)
-        warped = pictures.warped(crop_positions(rows, rows, 16, 512) + output[..., :2])
-        (warped.mean() + output.mean() + face_pixels(face, poses, xy).mean()).backward()
-        for optimizer in optimizers:
-            optimizer.step()
 
 
 class Refuses(TorchDispatchMode):

@@ -54,6 +54,8 @@ class LikeMPS(TorchDispatchMode):
                 return True
             if name == "_to_copy" and kwargs and kwargs.get("device") == torch.device("cpu"):  # or to bring back
                 return torch.zeros(args[0].shape, dtype=kwargs.get("dtype") or args[0].dtype)
+            if name == "_local_scalar_dense":
+                return 1
         result = operation(*args, **(kwargs or {}))
         for tensor in tree_leaves(result):
             if isinstance(tensor, Tensor) and tensor.device == ELSEWHERE and tensor.dtype == torch.float64:

@@ -72,8 +72,8 @@ def _join_processes(device: torch.device) -> torch.device:
 
 def _default_device() -> str:
     """The fastest kind of device that there is."""
-    kinds = {"cuda": torch.cuda.is_available, "xpu": torch.xpu.is_available, "mps": torch.backends.mps.is_available}
-    return next((kind for kind, is_available in kinds.items() if is_available()), "cpu")
+    modules = {"cuda": torch.cuda, "xpu": torch.xpu, "mps": torch.backends.mps}
+    return next((kind for kind, module in modules.items() if module.is_available()), "cpu")
 
 
 def _parse() -> argparse.Namespace:

@@ -33,6 +33,7 @@ class Expression(io.ComfyNode):
             node_id="THA4Expression",
             display_name="Expression",
             category=types.CATEGORY,
+            **types.search_aliases("emotion", "smile", "face"),
             description="A named expression, alone or put on every pose of a motion. Your own go into "
             "models/tha4/expressions as .json files like the pack's tha4_core/motion/expressions.json.",
             inputs=[
@@ -66,6 +67,7 @@ class CombinePoses(io.ComfyNode):
             node_id="THA4CombinePoses",
             display_name="Combine Poses",
             category=types.CATEGORY,
+            **types.search_aliases("merge", "concatenate", "add"),
             description="Two motions as one. b is brought to the frame rate of a; where they lie on top of each other, "
             "the shorter one keeps its last pose, so a single pose goes with any motion.",
             inputs=[
@@ -110,6 +112,7 @@ class EditPoses(io.ComfyNode):
             node_id="THA4EditPoses",
             display_name="Edit Poses",
             category=types.CATEGORY,
+            **types.search_aliases("speed", "mirror", "reverse", "scale"),
             description="Changes a motion, in the order of the inputs. As it comes, nothing changes.",
             inputs=[
                 types.Poses.Input("poses", tooltip="The motion."),

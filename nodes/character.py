@@ -34,6 +34,7 @@ class LoadCharacter(io.ComfyNode):
             node_id="THA4LoadCharacter",
             display_name="Load Character",
             category=types.CATEGORY,
+            **types.search_aliases("anime character", "load image", "vtuber"),
             description="A picture of one upright, front-facing anime character with a transparent background. It is "
             "fitted into the 512 x 512 frame with the head in its box, and checked; the node shows what it found.",
             inputs=[

@@ -42,6 +42,7 @@ class DistillStudent(io.ComfyNode):
             node_id="THA4DistillStudent",
             display_name="Distill Student",
             category=types.CATEGORY,
+            **types.search_aliases("train", "distillation"),
             description="Makes a student of a character: a network under 2 MB that renders it in real time, from what "
             "a teacher shows. It can be cancelled at any moment; queued again, it goes on where it was. The student "
             "lies in models/tha4/students.",

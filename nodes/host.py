@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -36,6 +38,7 @@ ProgressBar = comfy.utils.ProgressBar
 _PREVIEW_SIZE = 512
 _INPUT = "input/"
 _MASK_EDITOR = "clipspace"
+_DATE, _DATE_PART = re.compile("%date:([^%]+)%"), re.compile("yyyy|yy|MM?|dd?|hh?|mm?|ss?")
 _log = logging.getLogger("tha4")
 
 
@@ -166,12 +169,25 @@ def _is_listed(name: str, suffixes: tuple[str, ...]) -> bool:
 def new_output_path(prefix: str, suffix: str, size: tuple[int, int] = (0, 0)) -> Path:
     """A path in the output folder that is not taken yet, numbered as ComfyUI numbers what it saves.
 
-    `size` is the width and height that %width% and %height% in the prefix stand for.
+    `size` is the width and height that %width% and %height% in the prefix stand for. %date:yyyy-MM-dd hh-mm-ss% is the
+    time now, as in ComfyUI's own nodes, whose prefixes the page fills in; it leaves those of other packs alone.
     """
+    prefix = _DATE.sub(_formatted_date, prefix)
     folder, name, counter, _, _ = folder_paths.get_save_image_path(prefix, folder_paths.get_output_directory(), *size)
     taken = (path.stem.rpartition("_")[2] for path in Path(folder).glob(f"{name}_*{suffix}"))
     counter = max([counter - 1, *(int(number) for number in taken if number.isdecimal())]) + 1
     return Path(folder) / f"{name}_{counter:05}{suffix}"
+
+
+def _formatted_date(pattern: re.Match[str]) -> str:
+    now = datetime.now()
+
+    def number(letters: re.Match[str]) -> str:
+        text = letters[0]
+        parts = {"y": now.year, "M": now.month, "d": now.day, "h": now.hour, "m": now.minute, "s": now.second}
+        return str(parts[text[0]] % 100 if text == "yy" else parts[text[0]]).zfill(len(text))
+
+    return _DATE_PART.sub(number, pattern[1])
 
 
 def in_output_folder(path: Path) -> str:

@@ -29,6 +29,7 @@ class IdleMotion(io.ComfyNode):
             node_id="THA4IdleMotion",
             display_name="Idle Motion",
             category=types.CATEGORY,
+            **types.search_aliases("blink", "breathing", "loop", "vtuber"),
             description="Blinks, breath, a wandering gaze, sway and small expressions, alone or on top of any poses. "
             "The same seed always gives the same motion.",
             inputs=[

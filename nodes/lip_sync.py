@@ -35,6 +35,7 @@ class LipSync(io.ComfyNode):
             node_id="THA4LipSync",
             display_name="Lip Sync",
             category=types.CATEGORY,
+            **types.search_aliases("audio to mouth", "speech", "talk", "visemes", "phonemes"),
             description="Poses that speak a sound: from the audio itself, offline and without any download, or from "
             "the times of its sounds. Frame k is at exactly k / fps seconds, however long the sound is. The node shows "
             "what of the timings is not spoken.",

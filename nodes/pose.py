@@ -30,6 +30,7 @@ class PoseVector(io.ComfyNode):
             node_id="THA4PoseVector",
             display_name="Pose Vector",
             category=types.CATEGORY,
+            **types.search_aliases("talking head anime", "head pose", "parameters"),
             description="One pose: 45 numbers, each for one thing that the character can do. All at 0 is the picture "
             "as it is drawn. Left and right are the character's own.",
             inputs=[_input(parameter) for parameter in PARAMETERS],

@@ -21,6 +21,7 @@ class LoadPoses(io.ComfyNode):
             node_id="THA4LoadPoses",
             display_name="Load Poses",
             category=types.CATEGORY,
+            **types.search_aliases("motion", "VMD", "MikuMikuDance"),
             description="A motion from a file: what Save Poses wrote (.json, .csv, .npz), or a MikuMikuDance motion "
             "(.vmd), whose facial morphs and turns of head and body become poses. The node shows what was left out.",
             inputs=[
@@ -54,6 +55,7 @@ class SavePoses(io.ComfyNode):
             node_id="THA4SavePoses",
             display_name="Save Poses",
             category=types.CATEGORY,
+            **types.search_aliases("motion", "export"),
             description="Writes poses into the output folder. Load Poses reads them back exactly.",
             inputs=[
                 types.Poses.Input("poses", tooltip="The motion."),
@@ -84,6 +86,7 @@ class PlotPoses(io.ComfyNode):
             node_id="THA4PlotPoses",
             display_name="Plot Poses",
             category=types.CATEGORY,
+            **types.search_aliases("curves", "graph"),
             description="The curves of a motion over time, a band for each group of parameters.",
             inputs=[
                 types.Poses.Input("poses", tooltip="The motion."),

@@ -38,6 +38,7 @@ class PoseSequence(io.ComfyNode):
             node_id="THA4PoseSequence",
             display_name="Pose Sequence",
             category=types.CATEGORY,
+            **types.search_aliases("keyframes", "animation", "script", "timeline"),
             description=motion_script.__doc__,
             inputs=[
                 io.String.Input(

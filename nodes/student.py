@@ -73,6 +73,7 @@ class LoadStudent(io.ComfyNode):
             node_id="THA4LoadStudent",
             display_name="Load Student",
             category=types.CATEGORY,
+            **types.search_aliases("talking head anime", "distilled character", "avatar"),
             description="A distilled character: the demo's, or one of models/tha4/students: a .safetensors of this "
             "pack, a published folder (character_model.yaml), or a folder of the web demo (face_morpher.json).",
             inputs=[
@@ -152,6 +153,7 @@ class StudentRender(io.ComfyNode):
             node_id="THA4StudentRender",
             display_name="Student Render",
             category=types.CATEGORY,
+            **types.search_aliases("talking head anime", "animate", "real time", "avatar"),
             description="Renders a distilled character in every pose of a sequence, as images. All frames are in "
             "memory at once; for a long video take Render Video.",
             inputs=[

@@ -34,6 +34,7 @@ class LoadTeacher(io.ComfyNode):
             node_id="THA4LoadTeacher",
             display_name="Load Teacher",
             category=types.CATEGORY,
+            **types.search_aliases("talking head anime", "THA3", "THA4", "download"),
             description="A teacher animates characters that nobody has distilled yet. Weights are looked for in "
             "models/tha4/teacher; if they are not there and auto_download is on, they come from the hub repository "
             "that you name, or else from where they are published. Mind their licences: THA4's are for non-commercial "
@@ -124,6 +125,7 @@ class TeacherRender(io.ComfyNode):
             node_id="THA4TeacherRender",
             display_name="Teacher Render",
             category=types.CATEGORY,
+            **types.search_aliases("talking head anime", "animate", "puppet"),
             description="Renders any character in every pose of a sequence, as images. Slow beside a student, but it "
             "needs no distillation. Poses that repeat, and faces that stay the same, are computed once. All frames "
             "are in memory at once; for a long video take Render Video.",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import fields, replace
-from inspect import signature
 from typing import Any
 
 from comfy_api.latest import io
@@ -14,9 +13,6 @@ from ..tha4_core.motion.tracking.conversion import BLINK, BROW_DOWN, ConversionS
 from ..tha4_core.pose import Poses
 from . import types
 from .motion_files import DEMO_RECORDING, file_input, file_path, fingerprint, read
-
-# ComfyUI folds these inputs away; before it could, it had no such argument.
-_ADVANCED: dict[str, Any] = {"advanced": True} if "advanced" in signature(io.Float.Input.__init__).parameters else {}
 
 _THRESHOLDS = {
     "smile_low": "Where a smile begins to shut the eyes happily and to calm the brows.",
@@ -52,6 +48,7 @@ class TrackedFace(io.ComfyNode):
             node_id="THA4TrackedFace",
             display_name="Tracked Face",
             category=types.CATEGORY,
+            **types.search_aliases("ARKit", "blendshapes", "iFacialMocap", "MediaPipe", "motion capture", "vtuber"),
             description="A recording of a real face as poses: iFacialMocap logs (versions 1 and 2), Live Link Face "
             "CSV, MediaPipe face-landmarker JSON; or face_landmarks, from a video or a webcam. The node shows what was "
             "left out or is missing.",
@@ -103,7 +100,7 @@ class TrackedFace(io.ComfyNode):
                         max=_MOST.get(name, 100.0),
                         step=0.01,
                         tooltip=tooltip,
-                        **_ADVANCED,
+                        **types.advanced(io.Float.Input),
                     )
                     for name, tooltip in _THRESHOLDS.items()
                 ),

@@ -1,4 +1,11 @@
-"""The sockets that are this pack's own and one of ComfyUI's that it has no name for, and what they carry."""
+"""The sockets that are this pack's own and one of ComfyUI's that it has no name for, and what they carry.
+
+Also what only newer versions of ComfyUI take in a node's schema.
+"""
+
+from collections.abc import Callable
+from inspect import signature
+from typing import Any
 
 from comfy_api.latest import io
 
@@ -12,3 +19,19 @@ Teacher = io.Custom("THA4_TEACHER")  # tha4_core.Teacher, or whatever renders an
 FaceLandmarks = io.Custom("FACE_LANDMARKS")
 
 CATEGORY = "THA4"
+
+
+def where_known(function: Callable[..., object], **arguments: Any) -> dict[str, Any]:
+    """Those of the arguments that a function of ComfyUI has; older versions have fewer."""
+    known = signature(function).parameters
+    return {name: value for name, value in arguments.items() if name in known}
+
+
+def search_aliases(*words: str) -> dict[str, Any]:
+    """By what else the node search of newer versions finds a node: for `io.Schema`."""
+    return where_known(io.Schema, search_aliases=list(words))
+
+
+def advanced(function: Callable[..., object]) -> dict[str, Any]:
+    """Folds an input away in newer versions: for an input's class, such as `io.Float.Input`."""
+    return where_known(function, advanced=True)

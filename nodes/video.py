@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io as streams
 import json
+import logging
 from collections.abc import Iterator
 from dataclasses import fields
 from fractions import Fraction
@@ -34,6 +35,7 @@ from .teacher import teacher_frames
 Audio = dict[str, Any]
 """ComfyUI's AUDIO: `waveform` `[1, channels, samples]` and `sample_rate`."""
 
+_log = logging.getLogger("tha4")
 _NO_SOUND = "An animated WebP has no sound: the audio is left out."
 _STUDENTS_ONLY = "size and precision are for students: a teacher renders 512 x 512 in its own precision."
 
@@ -59,16 +61,21 @@ class LazyVideo(VideoInput):
         metadata: dict[str, object] | None = None,
         bit_depth: int | None = None,
         crf: float | None = None,
+        **others: object,
     ) -> None:
         """Render and encode one frame after another, as H.264 in MP4: what ComfyUI's own Save Video asks for.
 
         Frames without a background get Render Video's background_color, because MP4 has no alpha. Pictures have 8
-        bits, whatever `bit_depth` says.
+        bits, whatever `bit_depth` says. `others` are settings of newer versions of ComfyUI; they change nothing, and
+        the log says which were left out.
         """
         if format not in ("auto", "mp4") or codec not in ("auto", "h264"):
             raise VideoError(
                 f"This saves mp4 with h264, not {format} with {codec}. For other formats use Save Video with Alpha."
             )
+        left_out = sorted(name for name, value in others.items() if value is not None)
+        if left_out:
+            _log.warning("Render Video saves without these settings, which it does not know: %s.", ", ".join(left_out))
         texts = {name: text if isinstance(text, str) else json.dumps(text) for name, text in (metadata or {}).items()}
         target = path if isinstance(path, streams.IOBase) else Path(path)
         videos.save(self.to_video(False, texts), target, FORMATS["mp4"], {} if crf is None else {"crf": str(crf)})
@@ -141,6 +148,7 @@ class RenderVideo(io.ComfyNode):
             node_id="THA4RenderVideo",
             display_name="Render Video",
             category=types.CATEGORY,
+            **types.search_aliases("talking head anime", "animate", "vtuber"),
             description="A video of a student, or of a character by a teacher. Its frames are rendered while a node "
             "saves it, so a long video needs no more memory than a short one. Connect a student, or a teacher and a "
             "character.",
@@ -220,6 +228,7 @@ class SaveVideo(io.ComfyNode):
             node_id="THA4SaveVideo",
             display_name="Save Video with Alpha",
             category=types.CATEGORY,
+            **types.search_aliases("webm", "transparent video", "ProRes", "animated webp"),
             description="Saves a video with its transparency, which ComfyUI's Save Video cannot. The frames of Render "
             "Video are rendered while they are saved, so that the length of the video takes no memory.",
             inputs=[

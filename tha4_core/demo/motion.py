@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ..picture.model_space import SIZE
+from ..picture.warping import look_up
 
 CELL = 8
 """Pixels between the nodes of the coarse grid."""
@@ -56,8 +57,7 @@ class Movement(nn.Module):
         traits = self.traits.expand(*shape).flatten(0, 1)
         rest = target
         for _ in range(STEPS):
-            grid = (rearrange(rest, "n layer xy h w -> (n layer) h w xy") / CELL + 1) / NODES * 2 - 1
-            here = functional.grid_sample(traits, grid, padding_mode="border", align_corners=False)
+            here = look_up(traits, (rest.flatten(0, 1) / CELL + 1) / NODES * 2 - 1)
             here = rearrange(here, "(n layer) trait h w -> n layer trait h w", layer=len(LAYERS))
             rest = rest - _turned_back(moved(rest, here, pose) - target, here, pose)
         return rest - target

@@ -37,11 +37,11 @@ _ON_SHEET = 6
 def main() -> int:
     """Run one command; its exit code."""
     options = _parse()
-    if "WORLD_SIZE" in os.environ:
-        torch.distributed.init_process_group("nccl" if options.device == "cuda" else "gloo")
     if options.threads:
         torch.set_num_threads(options.threads)
     try:
+        if "WORLD_SIZE" in os.environ:
+            options.device = _join_processes(torch.device(options.device))
         return int(options.run(options))
     except THA4Error as error:
         print(error, file=sys.stderr)
@@ -54,12 +54,34 @@ def main() -> int:
             torch.distributed.destroy_process_group()
 
 
+def _join_processes(device: torch.device) -> torch.device:
+    """Join the processes that torchrun started; the device that is this one's. Raises DistillError."""
+    library = {"cuda": "nccl", "xpu": "xccl"}.get(device.type, "")
+    has_library = bool(library) and torch.distributed.is_backend_available(library)  # Windows has no NCCL
+    if library and device.index is None:
+        accelerator = getattr(torch, device.type)
+        own, count = int(os.environ["LOCAL_RANK"]), accelerator.device_count()
+        if own >= count:
+            raise DistillError(f"Each process needs a GPU of its own, and there are {count}: --nproc-per-node {count}.")
+        device = torch.device(device.type, own)
+        accelerator.set_device(device)
+    # Gloo beside it for what is on the CPU; alone, it also takes what is on a GPU.
+    torch.distributed.init_process_group(f"cpu:gloo,{device.type}:{library}" if has_library else "gloo")
+    return device
+
+
+def _default_device() -> str:
+    """The fastest kind of device that there is."""
+    modules = {"cuda": torch.cuda, "xpu": torch.xpu, "mps": torch.backends.mps}
+    return next((kind for kind, module in modules.items() if module.is_available()), "cpu")
+
+
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tha4_core.distill", description=(__doc__ or "").splitlines()[0])
     commands = parser.add_subparsers(required=True)
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--teacher", default="demo", help="the folder of a teacher's five files, or demo (the rig)")
-    common.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    common.add_argument("--device", default=_default_device(), help="cuda, xpu, mps or cpu (default: %(default)s)")
     common.add_argument("--threads", type=int, default=0, help="of the CPU (default: PyTorch's)")
     train = commands.add_parser("train", parents=[common], help="make a student, or go on making it")
     train.add_argument("--character", default="demo", help="a picture with alpha, a published folder, or demo")
@@ -127,7 +149,7 @@ def _character(name: str) -> Character:
     return demo_character() if name == "demo" else Character.load(name)
 
 
-def _teacher(name: str, device: str) -> Teacher | DemoRig:
+def _teacher(name: str, device: torch.device | str) -> Teacher | DemoRig:
     return (DemoRig() if name == "demo" else Teacher.load(name)).to(device)
 
 

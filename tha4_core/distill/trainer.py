@@ -176,7 +176,7 @@ class Trainer:
         lowest, part = self._lowest_mean
         if part[1:] != plan[1:]:  # other weights or another size: another scale
             self._losses, lowest = [], float("inf")
-        self._losses = [*self._losses[1 - _LOSS_WINDOW :], _mean_loss(loss)]
+        self._losses = [*self._losses[1 - _LOSS_WINDOW :], _mean_loss(loss, self.student.image.device)]
         mean = statistics.fmean(self._losses)
         if len(self._losses) == _LOSS_WINDOW:
             lowest = min(lowest, mean)
@@ -323,10 +323,10 @@ def _mean_over_processes(tensors: list[Tensor]) -> None:
         tensor.copy_(mean.view_as(tensor))
 
 
-def _mean_loss(loss: float) -> float:
+def _mean_loss(loss: float, device: torch.device) -> float:
     if not _is_shared():
         return loss
-    value = torch.tensor(loss)
+    value = torch.tensor(loss, device=device)  # where the weights are: NCCL takes nothing on a CPU
     torch.distributed.all_reduce(value)
     return float(value) / processes()
 

@@ -7,6 +7,8 @@ A *picture* is straight-alpha sRGB, `[..., H, W, 4]` in 0..1, as ComfyUI and Pil
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 from PIL import ImageColor
 from torch import Tensor
@@ -76,9 +78,7 @@ def cover(pictures: Tensor, size: int) -> Tensor:
     height, width = pictures.shape[1:3]
     scale = size / min(height, width)
     scaled = (max(size, round(height * scale)), max(size, round(width * scale)))
-    resized = functional.interpolate(
-        pictures.movedim(-1, 1), size=scaled, mode="bilinear", align_corners=False, antialias=True
-    )
+    resized = _antialiased(pictures.movedim(-1, 1), scaled, "bilinear")
     top, left = (scaled[0] - size) // 2, (scaled[1] - size) // 2
     return resized[..., top : top + size, left : left + size].movedim(1, -1)
 
@@ -112,8 +112,16 @@ def resample(image: Tensor, size: int) -> Tensor:
     """Model space `[N, C, H, H]` at `size` x `size`: bicubic, antialiased; as it is where it has that size."""
     if image.shape[-1] == size:
         return image
-    resized = functional.interpolate(image, size=(size, size), mode="bicubic", align_corners=False, antialias=True)
-    return resized.clamp(-1, 1)
+    return _antialiased(image, (size, size), "bicubic").clamp(-1, 1)
+
+
+def _antialiased(image: Tensor, size: tuple[int, int], mode: str) -> Tensor:
+    """`[N, C, H, W]` at another height and width, align_corners=False; on the CPU where its device cannot."""
+    resize = partial(functional.interpolate, size=size, mode=mode, align_corners=False, antialias=True)
+    try:
+        return resize(image)
+    except NotImplementedError:  # MPS before PyTorch 2.8
+        return resize(image.cpu()).to(image.device)
 
 
 def _premultiplied(frames: Tensor) -> tuple[Tensor, Tensor]:

@@ -29,9 +29,12 @@ def look_up(image: Tensor, coordinates: Tensor) -> Tensor:
     Bilinear, border padding, align_corners=False.
     """
     image = image.float().expand(coordinates.shape[0], -1, -1, -1)
-    return functional.grid_sample(
-        image, coordinates.movedim(1, -1), mode="bilinear", padding_mode="border", align_corners=False
-    )
+    # Border padding by hand: PyTorch knows it on MPS only since 2.11. Nothing beyond the outermost pixel centres is
+    # looked up, so the zeros that padding stands for are never seen.
+    right, bottom = 1 - 1 / image.shape[3], 1 - 1 / image.shape[2]
+    x, y = torch.split(coordinates, 1, dim=1)
+    inside = torch.cat([x.clamp(-right, right), y.clamp(-bottom, bottom)], dim=1)
+    return functional.grid_sample(image, inside.movedim(1, -1), mode="bilinear", align_corners=False)
 
 
 def blend(alpha: Tensor, top: Tensor, bottom: Tensor) -> Tensor:

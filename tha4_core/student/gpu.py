@@ -190,6 +190,7 @@ def _finish(frame: Tensor) -> None:
 
 def _product(a: Tensor, b: Tensor) -> Tensor:
     if a.device.type == "cuda":
-        with suppress(TypeError):  # PyTorch before 2.8 has no such argument
+        # PyTorch before 2.8 has no such argument (TypeError), and ROCm does not support it (RuntimeError).
+        with suppress(TypeError, RuntimeError):
             return torch.mm(a, b, out_dtype=torch.float32)
     return torch.mm(a.float(), b.float())  # the same numbers, without the speed

@@ -37,3 +37,11 @@ def test_blends() -> None:
     mixed = rgb_blend(alpha, top, bottom)
     assert torch.equal(mixed[:, :3], torch.full((1, 3, 2, 2), 1.5))
     assert torch.equal(mixed[:, 3:], bottom[:, 3:])
+
+
+def test_a_picture_goes_on_beyond_its_border_as_its_outermost_pixels() -> None:
+    image, change = torch.rand(2, 3, 24, 40), torch.randn(2, 2, 16, 32)
+    grid = (positions(16, 32) + change).movedim(1, -1)
+    padded = torch.nn.functional.grid_sample(image, grid, padding_mode="border", align_corners=False)
+    assert grid.abs().max() > 2
+    torch.testing.assert_close(warp(change, image), padded, atol=1e-5, rtol=0)

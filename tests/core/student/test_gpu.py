@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -135,6 +136,24 @@ def test_a_kernel_that_does_not_run_is_logged_and_left(clock, caplog: pytest.Log
     with caplog.at_level(logging.INFO, "tha4"):
         assert choose_kernel("auto", frame, {"odd": kernel_of(0.1, 0)}) is None
     assert "odd does not run here (RuntimeError: no such instruction)" in caplog.text
+
+
+class OnROCm(Tensor):
+    """Says that it is on an AMD GPU, where PyTorch refuses products of float16 with sums in float32."""
+
+    device = property(lambda self: torch.device("cuda"))
+
+    @classmethod
+    def __torch_function__(cls, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if function is torch.mm and kwargs:
+            raise RuntimeError("out_dtype argument is only supported for CUDA")
+        return super().__torch_function__(function, types, args, kwargs or {})
+
+
+def test_rocm_computes_float16_in_another_way() -> None:
+    layers, x = one_level(16, 2, 10)
+    made = gpu.float16([layer.as_subclass(OnROCm) for layer in layers], x.as_subclass(OnROCm))
+    assert torch.equal(made.as_subclass(Tensor), gpu.float16(layers, x))
 
 
 def test_a_cpu_computes_in_float32(student: tha4.Student, poses: Tensor) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 
@@ -21,6 +22,7 @@ from ..pose import PoseVector
 from ..pose_files import LoadPoses
 from ..sequence import PoseSequence
 from ..tracked_face import TrackedFace
+from . import sounds
 from .preview_queue import Job
 from .request import Refused, text
 from .run_results import MOST_FRAMES, recall
@@ -89,31 +91,55 @@ def to_json(poses: Poses) -> bytes:
     return json.dumps(content, separators=(",", ":")).encode()
 
 
-def evaluate(graph: Graph, node: str, tick: Callable[[], None], parents: tuple[str, ...] = ()) -> Poses:
-    """The poses that one node of a graph in API form makes; the nodes that it is linked to are executed first.
+def evaluate(graph: Graph, node: str, tick: Callable[[], None]) -> Poses:
+    """The poses that one node of a graph in API form makes. The nodes before it are executed first, each of them once.
 
-    `parents` are the nodes whose inputs are being evaluated. Raises KnownAfterRun, Refused where the graph is not
-    valid, and THA4Error where an input is wrong.
+    Raises KnownAfterRun, Refused where the graph is not valid, and THA4Error where an input is wrong.
     """
-    tick()
-    class_type, values = _entry(graph, node)
+    return _poses(_Evaluation(graph, tick), node)
+
+
+@dataclass(frozen=True)
+class _Evaluation:
+    """A graph, what its nodes have made so far, and the nodes whose inputs are being evaluated."""
+
+    graph: Graph
+    tick: Callable[[], None]
+    made: dict[str, Poses] = field(default_factory=dict)
+    begun: set[str] = field(default_factory=set)
+
+
+def _poses(run: _Evaluation, node: str) -> Poses:
+    run.tick()
+    if node in run.made:
+        return run.made[node]
+    class_type, values = _entry(run.graph, node)
     node_class = POSE_NODES.get(class_type)
     if node_class is None:
         raise KnownAfterRun("This motion is known once the graph has run.")
-    if node in parents:
+    if node in run.begun:
         raise Refused(HTTPStatus.BAD_REQUEST, "The graph has a cycle.")
+    run.begun.add(node)
+    run.made[node] = poses = _execute(node_class, _inputs(run, node_class, values))
+    return poses
+
+
+def _inputs(run: _Evaluation, node_class: type[io.ComfyNode], values: Mapping[str, Any]) -> dict[str, Any]:
     inputs: dict[str, Any] = {}
-    for declared in node_class.define_schema().inputs:
+    # Sounds come last: how much of one can be played depends on the frame rate.
+    for declared in sorted(node_class.define_schema().inputs, key=lambda one: one.get_io_type() == io.Audio.io_type):
         if declared.id in values:
             value = values[declared.id]
             linked = _linked(value)
             inputs[declared.id] = (
-                _value(declared, value)
-                if linked is None
-                else _linked_value(graph, declared, linked, tick, (*parents, node))
+                _value(declared, value) if linked is None else _linked_value(run, declared, linked, inputs)
             )
         elif not declared.optional:
             raise MotionError(f"{declared.id} is not connected.")
+    return inputs
+
+
+def _execute(node_class: type[io.ComfyNode], inputs: dict[str, Any]) -> Poses:
     if node_class is PoseSequence:
         return _sequence(**inputs)
     _refuse_long(_expected_frames(node_class, inputs))
@@ -139,28 +165,29 @@ def _linked(value: object) -> str | None:
     return value[0]
 
 
-def _linked_value(
-    graph: Graph, declared: io.Input, node: str, tick: Callable[[], None], parents: tuple[str, ...]
-) -> Any:
+def _linked_value(run: _Evaluation, declared: io.Input, node: str, inputs: Mapping[str, Any]) -> Any:
+    """What the input `declared` gets from `node`; `inputs` are the ones before it."""
     if declared.get_io_type() == types.Poses.io_type:
-        return evaluate(graph, node, tick, parents)
-    if declared.get_io_type() == io.Audio.io_type and node in graph:
-        class_type, inputs = _entry(graph, node)
+        return _poses(run, node)
+    if declared.get_io_type() == io.Audio.io_type and node in run.graph:
+        class_type, values = _entry(run.graph, node)
         if class_type == _LOAD_AUDIO:
-            return _sound(text(inputs, "audio", None, 300))
+            return _sound(text(values, "audio", None, 300), MOST_FRAMES / _frame_rate(inputs), run.tick)
     raise KnownAfterRun(f"{declared.id} is known once the graph has run.")
 
 
-def _sound(name: str) -> dict[str, Any]:
+def _frame_rate(inputs: Mapping[str, Any]) -> float:
+    before = inputs.get("poses")
+    return float(before.fps if before else inputs["fps"])
+
+
+def _sound(name: str, most_seconds: float, tick: Callable[[], None]) -> dict[str, Any]:
     if name not in host.input_files(SOUND_SUFFIXES):
         raise MotionError(f"There is no sound {reading.shorten(name)} in the input folder.")
     path = host.input_path(name)
     if path.stat().st_size > _MOST_BYTES:
         raise KnownAfterRun(f"{name} is too large to be read before the graph runs.")
-    try:
-        return host.load_sound(path)
-    except ValueError as error:
-        raise MotionError(f"{name} cannot be read as sound: {error}") from error
+    return sounds.load(path, most_seconds, tick)
 
 
 def _value(declared: io.Input, value: object) -> Any:
@@ -199,7 +226,7 @@ def _expected_frames(node_class: type[io.ComfyNode], inputs: Mapping[str, Any]) 
     if node_class is IdleMotion:
         return len(before) if before else inputs["seconds"] * inputs["fps"]
     if node_class is LipSync:
-        return _speech_seconds(inputs) * (before.fps if before else inputs["fps"])
+        return _speech_seconds(inputs) * _frame_rate(inputs)
     return 1
 
 

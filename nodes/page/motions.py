@@ -6,18 +6,21 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any
 
 from comfy_api.latest import io
 
 from ...tha4_core.errors import MotionError, THA4Error
 from ...tha4_core.motion import reading, script
+from ...tha4_core.motion.cancellation import cancellable
 from ...tha4_core.motion.speech import timings
 from ...tha4_core.pose import NAMES, Poses
 from .. import host, sequence, types
 from ..arithmetic import CombinePoses, EditPoses, Expression
 from ..idle import IdleMotion
 from ..lip_sync import LipSync
+from ..motion_files import file_path
 from ..pose import PoseVector
 from ..pose_files import LoadPoses
 from ..sequence import PoseSequence
@@ -46,7 +49,8 @@ POSE_NODES = {
 SOUND_SUFFIXES = (".wav", ".mp3", ".flac", ".ogg", ".opus", ".m4a", ".aac", ".webm", ".mp4")
 _LOAD_AUDIO = "LoadAudio"
 _MOST_NODES = 64
-_MOST_BYTES = 64 * 2**20  # of a sound file
+_MOST_SOUND_BYTES = 64 * 2**20
+_MOST_MOTION_BYTES = 16 * 2**20  # some seconds to read
 _MOST_TEXT = 200_000
 _THOUSANDTHS = 1000
 
@@ -75,7 +79,8 @@ def poses_job(body: Mapping[str, Any]) -> tuple[Job, str]:
 def _evaluate_to_json(graph: Graph, node: str, tick: Callable[[], None]) -> bytes:
     """The motion, or the reason why there is none: a mistake in a script is not an error of the request."""
     try:
-        return to_json(evaluate(graph, node, tick))
+        with cancellable(tick):
+            return to_json(evaluate(graph, node, tick))
     except KnownAfterRun as later:
         return json.dumps({"problem": str(later), "after_run": True}).encode()
     except THA4Error as error:
@@ -142,6 +147,8 @@ def _inputs(run: _Evaluation, node_class: type[io.ComfyNode], values: Mapping[st
 def _execute(node_class: type[io.ComfyNode], inputs: dict[str, Any]) -> Poses:
     if node_class is PoseSequence:
         return _sequence(**inputs)
+    if node_class in (LoadPoses, TrackedFace):
+        _refuse_large(file_path(inputs["file"]), _MOST_MOTION_BYTES)
     _refuse_long(_expected_frames(node_class, inputs))
     poses: Poses = node_class.execute(**inputs).result[0]
     _refuse_long(len(poses))
@@ -185,8 +192,7 @@ def _sound(name: str, most_seconds: float, tick: Callable[[], None]) -> dict[str
     if name not in host.input_files(SOUND_SUFFIXES):
         raise MotionError(f"There is no sound {reading.shorten(name)} in the input folder.")
     path = host.input_path(name)
-    if path.stat().st_size > _MOST_BYTES:
-        raise KnownAfterRun(f"{name} is too large to be read before the graph runs.")
+    _refuse_large(path, _MOST_SOUND_BYTES)
     return sounds.load(path, most_seconds, tick)
 
 
@@ -237,6 +243,12 @@ def _speech_seconds(inputs: Mapping[str, Any]) -> float:
     if not inputs["timings"].strip():
         return 0.0
     return max(sound.end for sound in timings.parse(inputs["timings"], "timings", inputs.get("speaker", "")).phonemes)
+
+
+def _refuse_large(path: Path, most: int) -> None:
+    """Raise KnownAfterRun for a file that would take long to read."""
+    if path.stat().st_size > most:
+        raise KnownAfterRun(f"{path.name} is too large to be read before the graph runs.")
 
 
 def _refuse_long(frames: float) -> None:

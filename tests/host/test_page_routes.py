@@ -153,6 +153,19 @@ def test_a_sound_whose_length_is_not_told_is_decoded_as_far_as_it_can_be_played(
     assert "at most 0.7 minutes" in answer(server, graph)["problem"]
 
 
+def test_a_file_that_takes_long_to_read_waits_for_the_run(server: ComfyUI, base: Path) -> None:
+    (base / "input" / "long.json").write_bytes(b"[" + b" " * 17 * 2**20 + b"]")
+    for name, settings in (("THA4LoadPoses", {"fps": 0.0, "turn": 1.0}), ("THA4TrackedFace", tracked_face(server))):
+        graph = {"1": node(name, file="input/long.json", **settings)}
+        assert answer(server, graph)["problem"] == "long.json is too large to be read before the graph runs."
+
+
+def tracked_face(server: ComfyUI) -> dict[str, Any]:
+    """The defaults of Tracked Face's widgets."""
+    inputs = server.get("/object_info/THA4TrackedFace")["THA4TrackedFace"]["input"]["required"]
+    return {name: declared[1]["default"] for name, declared in inputs.items() if name != "file"}
+
+
 def test_a_graph_whose_nodes_share_inputs_is_evaluated_once_a_node(server: ComfyUI) -> None:
     """Each of these nodes uses the one before twice: 2 to the power of 60 evaluations without a memo."""
     graph = {"0": pose_vector(head_y=0.5)}

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 import comfy.model_management as model_management
 import comfy.utils
@@ -146,15 +145,6 @@ def temporary_path(name: str) -> Path:
     folder = Path(folder_paths.get_temp_directory())
     folder.mkdir(parents=True, exist_ok=True)
     return folder / name
-
-
-def load_sound(path: Path) -> dict[str, Any]:
-    """A sound file as a ComfyUI AUDIO. Raises OSError and ValueError where it is none."""
-    # Not at the top: with it come the libraries of ffmpeg.
-    from comfy_extras.nodes_audio import load
-
-    waveform, rate = load(str(path))
-    return {"waveform": waveform[None], "sample_rate": rate}
 
 
 def _is_file(path: Path, suffixes: tuple[str, ...]) -> bool:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from comfy_api.latest import io
 
 from ..tha4_core.motion import idle
+from ..tha4_core.motion.cancellation import cancellable
 from ..tha4_core.motion.idle import IdleSettings
 from ..tha4_core.pose import Poses
-from . import types
+from . import host, types
 from .sequence import motion_outputs, motion_result
 
 _AMOUNTS = {
@@ -75,6 +76,7 @@ class IdleMotion(io.ComfyNode):
         cls, seed: int, seconds: float, fps: float, loop: bool, poses: Poses | None = None, **settings: float
     ) -> io.NodeOutput:
         how = IdleSettings(**settings)
-        if poses is None:
-            return motion_result(idle.sample(seconds, fps, seed, how, loop))
-        return motion_result(idle.over(poses, seed, how, loop))
+        with cancellable(host.stop_if_interrupted):
+            if poses is None:
+                return motion_result(idle.sample(seconds, fps, seed, how, loop))
+            return motion_result(idle.over(poses, seed, how, loop))

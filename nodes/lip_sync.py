@@ -9,10 +9,11 @@ from comfy_api.latest import io
 
 from ..tha4_core.errors import MotionError
 from ..tha4_core.motion import arithmetic
+from ..tha4_core.motion.cancellation import cancellable
 from ..tha4_core.motion.speech import lip_sync, timings
 from ..tha4_core.motion.speech.lip_sync import LipSyncSettings
 from ..tha4_core.pose import Poses
-from . import types
+from . import host, types
 from .sequence import motion_outputs, motion_result
 
 _SPEECH: dict[str, tuple[float, float, float, float, str]] = {  # default, lowest, highest, step, tooltip
@@ -78,7 +79,9 @@ class LipSync(io.ComfyNode):
         poses: Poses | None = None,
         **settings: float,
     ) -> io.NodeOutput:
-        spoken = _speech(timings, speaker, audio, poses.fps if poses else fps, LipSyncSettings(**settings))
+        how = LipSyncSettings(**settings)
+        with cancellable(host.stop_if_interrupted):
+            spoken = _speech(timings, speaker, audio, poses.fps if poses else fps, how)
         return motion_result(replace(arithmetic.add(poses, spoken), notes=spoken.notes) if poses else spoken)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from comfy_api.latest import io, ui
 
 from ..tha4_core.motion import files, formats, plot
+from ..tha4_core.motion.cancellation import cancellable
 from ..tha4_core.pose import Poses
 from . import host, types
 from .motion_files import DEMO_MOTION, file_input, file_path, fingerprint, read
@@ -43,7 +44,8 @@ class LoadPoses(io.ComfyNode):
 
     @classmethod
     def execute(cls, file: str, fps: float, turn: float) -> io.NodeOutput:
-        return read(formats.load(file_path(file), fps or None, turn), cls.hidden)
+        with cancellable(host.stop_if_interrupted):
+            return read(formats.load(file_path(file), fps or None, turn), cls.hidden)
 
 
 class SavePoses(io.ComfyNode):

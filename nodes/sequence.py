@@ -6,6 +6,7 @@ from comfy_api.latest import io
 
 from ..tha4_core.motion import expressions
 from ..tha4_core.motion import script as motion_script
+from ..tha4_core.motion.cancellation import cancellable
 from ..tha4_core.motion.keyframes import Keyframes
 from ..tha4_core.pose import Poses
 from . import host, types
@@ -79,7 +80,9 @@ class PoseSequence(io.ComfyNode):
 
     @classmethod
     def execute(cls, script: str, fps: float, length: float, loop: bool, keys: Poses | None = None) -> io.NodeOutput:
-        return motion_result(motion_script.sample(read(script, length, loop, keys), fps, to_the_end=not length))
+        with cancellable(host.stop_if_interrupted):
+            motion = read(script, length, loop, keys)
+            return motion_result(motion_script.sample(motion, fps, to_the_end=not length))
 
 
 def read(script: str, length: float, loop: bool, keys: Poses | None = None) -> Keyframes:

@@ -8,10 +8,11 @@ from typing import Any
 from comfy_api.latest import io
 
 from ..tha4_core.motion import smoothing
+from ..tha4_core.motion.cancellation import cancellable
 from ..tha4_core.motion.tracking import conversion, face, mediapipe, recordings
 from ..tha4_core.motion.tracking.conversion import BLINK, BROW_DOWN, ConversionSettings
 from ..tha4_core.pose import Poses
-from . import types
+from . import host, types
 from .motion_files import DEMO_RECORDING, file_input, file_path, fingerprint, read
 
 _THRESHOLDS = {
@@ -130,10 +131,11 @@ class TrackedFace(io.ComfyNode):
         face_landmarks: object = None,
         **settings: Any,
     ) -> io.NodeOutput:
-        if face_landmarks is None:
-            recording = recordings.load(file_path(file))
-        else:
-            recording = mediapipe.from_face_landmarks(face_landmarks, fps)
+        with cancellable(host.stop_if_interrupted):
+            if face_landmarks is None:
+                recording = recordings.load(file_path(file))
+            else:
+                recording = mediapipe.from_face_landmarks(face_landmarks, fps)
         calibration = _calibration(recording, neutral_start, neutral_end)
         poses = conversion.to_poses(recording, fps, ConversionSettings(**settings), calibration)
         return read(_steadied(poses, smoothing), cls.hidden)

@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any
 
 from comfy_api.latest import io
 
 from ...tha4_core.errors import MotionError, THA4Error
 from ...tha4_core.motion import reading, script
+from ...tha4_core.motion.cancellation import cancellable
 from ...tha4_core.motion.speech import timings
 from ...tha4_core.pose import NAMES, Poses
 from .. import host, sequence, types
 from ..arithmetic import CombinePoses, EditPoses, Expression
 from ..idle import IdleMotion
 from ..lip_sync import LipSync
+from ..motion_files import file_path
 from ..pose import PoseVector
 from ..pose_files import LoadPoses
 from ..sequence import PoseSequence
 from ..tracked_face import TrackedFace
+from . import sounds
 from .preview_queue import Job
 from .request import Refused, text
 from .run_results import MOST_FRAMES, recall
@@ -44,7 +49,8 @@ POSE_NODES = {
 SOUND_SUFFIXES = (".wav", ".mp3", ".flac", ".ogg", ".opus", ".m4a", ".aac", ".webm", ".mp4")
 _LOAD_AUDIO = "LoadAudio"
 _MOST_NODES = 64
-_MOST_BYTES = 64 * 2**20  # of a sound file
+_MOST_SOUND_BYTES = 64 * 2**20
+_MOST_MOTION_BYTES = 16 * 2**20  # some seconds to read
 _MOST_TEXT = 200_000
 _THOUSANDTHS = 1000
 
@@ -73,7 +79,8 @@ def poses_job(body: Mapping[str, Any]) -> tuple[Job, str]:
 def _evaluate_to_json(graph: Graph, node: str, tick: Callable[[], None]) -> bytes:
     """The motion, or the reason why there is none: a mistake in a script is not an error of the request."""
     try:
-        return to_json(evaluate(graph, node, tick))
+        with cancellable(tick):
+            return to_json(evaluate(graph, node, tick))
     except KnownAfterRun as later:
         return json.dumps({"problem": str(later), "after_run": True}).encode()
     except THA4Error as error:
@@ -89,33 +96,59 @@ def to_json(poses: Poses) -> bytes:
     return json.dumps(content, separators=(",", ":")).encode()
 
 
-def evaluate(graph: Graph, node: str, tick: Callable[[], None], parents: tuple[str, ...] = ()) -> Poses:
-    """The poses that one node of a graph in API form makes; the nodes that it is linked to are executed first.
+def evaluate(graph: Graph, node: str, tick: Callable[[], None]) -> Poses:
+    """The poses that one node of a graph in API form makes. The nodes before it are executed first, each of them once.
 
-    `parents` are the nodes whose inputs are being evaluated. Raises KnownAfterRun, Refused where the graph is not
-    valid, and THA4Error where an input is wrong.
+    Raises KnownAfterRun, Refused where the graph is not valid, and THA4Error where an input is wrong.
     """
-    tick()
-    class_type, values = _entry(graph, node)
+    return _poses(_Evaluation(graph, tick), node)
+
+
+@dataclass(frozen=True)
+class _Evaluation:
+    """A graph, what its nodes have made so far, and the nodes whose inputs are being evaluated."""
+
+    graph: Graph
+    tick: Callable[[], None]
+    made: dict[str, Poses] = field(default_factory=dict)
+    begun: set[str] = field(default_factory=set)
+
+
+def _poses(run: _Evaluation, node: str) -> Poses:
+    run.tick()
+    if node in run.made:
+        return run.made[node]
+    class_type, values = _entry(run.graph, node)
     node_class = POSE_NODES.get(class_type)
     if node_class is None:
         raise KnownAfterRun("This motion is known once the graph has run.")
-    if node in parents:
+    if node in run.begun:
         raise Refused(HTTPStatus.BAD_REQUEST, "The graph has a cycle.")
+    run.begun.add(node)
+    run.made[node] = poses = _execute(node_class, _inputs(run, node_class, values))
+    return poses
+
+
+def _inputs(run: _Evaluation, node_class: type[io.ComfyNode], values: Mapping[str, Any]) -> dict[str, Any]:
     inputs: dict[str, Any] = {}
-    for declared in node_class.define_schema().inputs:
+    # Sounds come last: how much of one can be played depends on the frame rate.
+    for declared in sorted(node_class.define_schema().inputs, key=lambda one: one.get_io_type() == io.Audio.io_type):
         if declared.id in values:
             value = values[declared.id]
             linked = _linked(value)
             inputs[declared.id] = (
-                _value(declared, value)
-                if linked is None
-                else _linked_value(graph, declared, linked, tick, (*parents, node))
+                _value(declared, value) if linked is None else _linked_value(run, declared, linked, inputs)
             )
         elif not declared.optional:
             raise MotionError(f"{declared.id} is not connected.")
+    return inputs
+
+
+def _execute(node_class: type[io.ComfyNode], inputs: dict[str, Any]) -> Poses:
     if node_class is PoseSequence:
         return _sequence(**inputs)
+    if node_class in (LoadPoses, TrackedFace):
+        _refuse_large(file_path(inputs["file"]), _MOST_MOTION_BYTES)
     _refuse_long(_expected_frames(node_class, inputs))
     poses: Poses = node_class.execute(**inputs).result[0]
     _refuse_long(len(poses))
@@ -139,28 +172,28 @@ def _linked(value: object) -> str | None:
     return value[0]
 
 
-def _linked_value(
-    graph: Graph, declared: io.Input, node: str, tick: Callable[[], None], parents: tuple[str, ...]
-) -> Any:
+def _linked_value(run: _Evaluation, declared: io.Input, node: str, inputs: Mapping[str, Any]) -> Any:
+    """What the input `declared` gets from `node`; `inputs` are the ones before it."""
     if declared.get_io_type() == types.Poses.io_type:
-        return evaluate(graph, node, tick, parents)
-    if declared.get_io_type() == io.Audio.io_type and node in graph:
-        class_type, inputs = _entry(graph, node)
+        return _poses(run, node)
+    if declared.get_io_type() == io.Audio.io_type and node in run.graph:
+        class_type, values = _entry(run.graph, node)
         if class_type == _LOAD_AUDIO:
-            return _sound(text(inputs, "audio", None, 300))
+            return _sound(text(values, "audio", None, 300), MOST_FRAMES / _frame_rate(inputs), run.tick)
     raise KnownAfterRun(f"{declared.id} is known once the graph has run.")
 
 
-def _sound(name: str) -> dict[str, Any]:
+def _frame_rate(inputs: Mapping[str, Any]) -> float:
+    before = inputs.get("poses")
+    return float(before.fps if before else inputs["fps"])
+
+
+def _sound(name: str, most_seconds: float, tick: Callable[[], None]) -> dict[str, Any]:
     if name not in host.input_files(SOUND_SUFFIXES):
         raise MotionError(f"There is no sound {reading.shorten(name)} in the input folder.")
     path = host.input_path(name)
-    if path.stat().st_size > _MOST_BYTES:
-        raise KnownAfterRun(f"{name} is too large to be read before the graph runs.")
-    try:
-        return host.load_sound(path)
-    except ValueError as error:
-        raise MotionError(f"{name} cannot be read as sound: {error}") from error
+    _refuse_large(path, _MOST_SOUND_BYTES)
+    return sounds.load(path, most_seconds, tick)
 
 
 def _value(declared: io.Input, value: object) -> Any:
@@ -199,7 +232,7 @@ def _expected_frames(node_class: type[io.ComfyNode], inputs: Mapping[str, Any]) 
     if node_class is IdleMotion:
         return len(before) if before else inputs["seconds"] * inputs["fps"]
     if node_class is LipSync:
-        return _speech_seconds(inputs) * (before.fps if before else inputs["fps"])
+        return _speech_seconds(inputs) * _frame_rate(inputs)
     return 1
 
 
@@ -210,6 +243,12 @@ def _speech_seconds(inputs: Mapping[str, Any]) -> float:
     if not inputs["timings"].strip():
         return 0.0
     return max(sound.end for sound in timings.parse(inputs["timings"], "timings", inputs.get("speaker", "")).phonemes)
+
+
+def _refuse_large(path: Path, most: int) -> None:
+    """Raise KnownAfterRun for a file that would take long to read."""
+    if path.stat().st_size > most:
+        raise KnownAfterRun(f"{path.name} is too large to be read before the graph runs.")
 
 
 def _refuse_long(frames: float) -> None:

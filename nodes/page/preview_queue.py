@@ -14,6 +14,7 @@ Job = Callable[[Callable[[], None]], bytes]
 MAX_CLIENTS = 16
 """How many clients may wait at once."""
 _REST_RATIO = 9.0  # while a prompt runs, the worker rests this many times as long as it has worked
+_LONGEST_WORK = 0.5  # seconds; a frame takes less, and is shown at once. A longer job rests in between.
 
 
 class Superseded(Exception):  # noqa: N818 - no error: the usual end of a preview while the user drags
@@ -42,7 +43,7 @@ class PreviewQueue:
         self._is_prompt_running = is_prompt_running
         self._newest: dict[str, _Request] = {}
         self._thread = ThreadPoolExecutor(1, "tha4-preview")
-        self._rest_until = 0.0
+        self._begun = self._rest_until = 0.0
 
     async def run(self, client: str, job: Job, is_disconnected: Callable[[], bool]) -> bytes:
         """What `job` returns.
@@ -76,12 +77,22 @@ class PreviewQueue:
 
     def _work(self, request: _Request) -> bytes:
         self._rest(request)
-        start = time.monotonic()
+        self._begun = time.monotonic()
         try:
-            return request.job(request.check)
+            return request.job(lambda: self._tick(request))
         finally:
-            end = time.monotonic()
-            self._rest_until = end + (end - start) * _REST_RATIO
+            self._plan_rest()
+
+    def _tick(self, request: _Request) -> None:
+        request.check()
+        if time.monotonic() - self._begun > _LONGEST_WORK:
+            self._plan_rest()
+            self._rest(request)
+            self._begun = time.monotonic()
+
+    def _plan_rest(self) -> None:
+        now = time.monotonic()
+        self._rest_until = now + (now - self._begun) * _REST_RATIO
 
     def _rest(self, request: _Request) -> None:
         """Leave the processor to a running prompt until the rest after the last job is over."""

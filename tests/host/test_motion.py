@@ -48,6 +48,29 @@ def test_idle_motion_alone_and_on_top(call: Call, turn: Any) -> None:
     torch.testing.assert_close(still.values, turn.values)
 
 
+@pytest.mark.parametrize(
+    ("node_id", "inputs"),
+    [
+        ("THA4LoadPoses", {"file": "demo motion", "fps": 0.0, "turn": 1.0}),
+        ("THA4PoseSequence", {"script": "0 smile", "fps": 8.0, "length": 0.0, "loop": False}),
+        ("THA4IdleMotion", {"seed": 1, "seconds": 4.0, "fps": 10.0, "loop": True} | IDLE),
+        (
+            "THA4LipSync",
+            {"fps": 8.0, "timings": "", "audio": {"waveform": torch.zeros(1, 1, 8000), "sample_rate": 8000}} | SPEECH,
+        ),
+    ],
+)
+def test_an_interrupt_ends_a_node_while_it_works(call: Call, node_id: str, inputs: dict[str, Any]) -> None:
+    import comfy.model_management as comfy
+
+    comfy.interrupt_current_processing(True)
+    try:
+        with pytest.raises(comfy.InterruptProcessingException):
+            call(node_id, **inputs)
+    finally:
+        comfy.interrupt_current_processing(False)
+
+
 def test_lip_sync_from_timings_and_from_nothing(call: Call) -> None:
     poses, _, frames = call("THA4LipSync", fps=20.0, timings="0.0 sil\n0.5 a\n1.0 sil\n1.5 sil", **SPEECH)
     assert poses.values[15, VOWEL_A] > 0.5

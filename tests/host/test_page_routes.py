@@ -13,6 +13,7 @@ import wave
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import pytest
 import torch
@@ -21,8 +22,9 @@ from PIL import Image, ImageDraw
 from tests.core.picture.doll import figure
 from tests.host.comfyui import ComfyUI
 from tests.host.test_graphs import NOD, node, pose_vector, sequence
+from tests.host.test_routes import memory
 from tha4_core.demo import DEMO_STUDENT, demo_character
-from tha4_core.motion import idle, script
+from tha4_core.motion import groups, idle, script
 from tha4_core.picture.character import Character
 from tha4_core.pose import NAMES, Poses
 from tha4_core.student import Student
@@ -115,6 +117,62 @@ def test_speech_is_heard_from_written_timings_and_from_an_input_file(server: Com
         "2": node("LoadAudio", audio="tone.wav"),
     }
     assert len(motion(server, graph)) == 20
+
+
+def silence(path: Path, seconds: int) -> None:
+    """A FLAC of silence: 1.3 kB a minute."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("flac", rate=8000, layout="mono")
+        second = av.AudioFrame.from_ndarray(np.zeros((1, 8000), np.int16), "s16", "mono")
+        second.sample_rate = 8000
+        for _ in range(seconds):
+            container.mux(stream.encode(second))
+        container.mux(stream.encode(None))
+
+
+def test_a_sound_that_is_too_long_to_play_is_not_decoded(server: ComfyUI, base: Path) -> None:
+    silence(base / "input" / "hours.flac", 3 * 3600)
+    listening = node("THA4LipSync", **SPEECH, fps=20.0, timings="", audio=["2", 0])
+    graph = {"1": listening, "2": node("LoadAudio", audio="hours.flac")}
+    answer(server, graph | {"2": node("LoadAudio", audio="missing.flac")})
+    before = memory(server)
+    problem = answer(server, graph)["problem"]
+    assert "hours.flac is 180.0 minutes long or longer; at most 8.3 minutes are played here." in problem
+    assert memory(server) - before < 60 * 2**20  # all of it would be 346 MB, twice
+
+
+def test_a_sound_whose_length_is_not_told_is_decoded_as_far_as_it_can_be_played(server: ComfyUI, base: Path) -> None:
+    whole = base / "input" / "hours.flac"
+    silence(whole, 1200)
+    content = bytearray(whole.read_bytes())
+    content[21] &= 0xF0  # the number of samples in the FLAC's first block of metadata: 0 means unknown
+    content[22:26] = bytes(4)
+    whole.write_bytes(content)
+    listening = node("THA4LipSync", **SPEECH, fps=240.0, timings="", audio=["2", 0])
+    graph = {"1": listening, "2": node("LoadAudio", audio="hours.flac")}
+    assert "at most 0.7 minutes" in answer(server, graph)["problem"]
+
+
+def test_a_file_that_takes_long_to_read_waits_for_the_run(server: ComfyUI, base: Path) -> None:
+    (base / "input" / "long.json").write_bytes(b"[" + b" " * 17 * 2**20 + b"]")
+    for name, settings in (("THA4LoadPoses", {"fps": 0.0, "turn": 1.0}), ("THA4TrackedFace", tracked_face(server))):
+        graph = {"1": node(name, file="input/long.json", **settings)}
+        assert answer(server, graph)["problem"] == "long.json is too large to be read before the graph runs."
+
+
+def tracked_face(server: ComfyUI) -> dict[str, Any]:
+    """The defaults of Tracked Face's widgets."""
+    inputs = server.get("/object_info/THA4TrackedFace")["THA4TrackedFace"]["input"]["required"]
+    return {name: declared[1]["default"] for name, declared in inputs.items() if name != "file"}
+
+
+def test_a_graph_whose_nodes_share_inputs_is_evaluated_once_a_node(server: ComfyUI) -> None:
+    """Each of these nodes uses the one before twice: 2 to the power of 60 evaluations without a memo."""
+    graph = {"0": pose_vector(head_y=0.5)}
+    blend = {"how": "blend", "amount": 0.5, "seconds": 0.0, **dict.fromkeys(groups.GROUPS, True)}
+    for i in range(1, 61):
+        graph[str(i)] = node("THA4CombinePoses", a=[str(i - 1), 0], b=[str(i - 1), 0], **blend)
+    assert answer(server, graph, "60")["frames"] == 1
 
 
 def test_every_wrong_line_is_told(server: ComfyUI) -> None:

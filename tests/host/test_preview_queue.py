@@ -41,6 +41,24 @@ def test_a_running_graph_gets_nine_tenths_of_the_time(module: Any) -> None:
     assert again - end >= 9 * (end - start) - 0.005
 
 
+def test_a_long_job_rests_in_between_while_a_graph_runs(module: Any) -> None:
+    rests: list[float] = []
+
+    def job(tick: Callable[[], None]) -> bytes:
+        time.sleep(0.55)
+        start = time.monotonic()
+        tick()
+        rests.append(time.monotonic() - start)
+        tick()  # it has worked only a moment since
+        rests.append(time.monotonic() - start - rests[0])
+        return b""
+
+    running = iter([True] * 12 + [False] * 1000)
+    asyncio.run(module.PreviewQueue(lambda: next(running)).run("a", job, never))
+    assert rests[0] > 0.5
+    assert rests[1] < 0.1
+
+
 def test_a_superseded_request_ends_even_while_it_waits_for_a_graph(module: Any) -> None:
     running = True
 

@@ -9,7 +9,7 @@ tiled_residual  a whole residual block in two passes over row tiles
 
 from .buffer_pool import BufferPool
 from .norm import EPSILON, group_norm
-from .thread_pool import RowTiles, ThreadPool, intra_op_threads, shared_pool, temporary_pool
+from .thread_pool import RowTiles, ThreadPool, exclusive_pool, intra_op_threads, shared_pool
 from .tiled_residual import Block, Norm, is_worth_tiling, residual_block
 from .winograd import DOUBLED, Conv3x3
 
@@ -22,10 +22,10 @@ __all__ = [
     "Norm",
     "RowTiles",
     "ThreadPool",
+    "exclusive_pool",
     "group_norm",
     "intra_op_threads",
     "is_worth_tiling",
     "residual_block",
     "shared_pool",
-    "temporary_pool",
 ]

@@ -19,6 +19,8 @@ _TICK_SECONDS = 0.05
 # The thread count that new threads start with belongs to the process: only one thread at a time may change it and put
 # it back.
 _default_lock = Lock()
+_idle_executors: dict[int, deque[ThreadPoolExecutor]] = {}
+"""Executors without work, by their number of threads: as many as callers have worked at once."""
 
 
 class ThreadPool:
@@ -52,8 +54,8 @@ class ThreadPool:
 
 
 @contextmanager
-def temporary_pool(device: torch.device, tick: Callable[[], None] | None = None) -> Iterator[ThreadPool]:
-    """A pool for work on `device`: on the CPU as many threads as PyTorch uses, elsewhere the caller's alone.
+def exclusive_pool(device: torch.device, tick: Callable[[], None] | None = None) -> Iterator[ThreadPool]:
+    """A pool for this caller alone, for work on `device`: on the CPU as many threads as PyTorch uses, elsewhere none.
 
     Every thread takes whole tiles, and no operation is split among threads, the caller's own within the context
     included. That way a tile stays in one core's cache, and threads wait for each other once a picture. A barrier in
@@ -64,8 +66,25 @@ def temporary_pool(device: torch.device, tick: Callable[[], None] | None = None)
         yield ThreadPool(None, 1, tick)
         return
     threads = _intra_op_threads()
-    with intra_op_threads(1), _executor(threads) as executor:
+    with intra_op_threads(1), _exclusive_executor(threads) as executor:
         yield ThreadPool(executor, threads, tick)
+
+
+@contextmanager
+def _exclusive_executor(threads: int) -> Iterator[ThreadPoolExecutor]:
+    """Threads that nobody else uses meanwhile. They are kept for the next caller.
+
+    Threads that end leave memory behind: what the C library and the libraries of linear algebra hold for each of them.
+    """
+    idle = _idle_executors.setdefault(threads, deque())
+    try:
+        executor = idle.pop()
+    except IndexError:
+        executor = _executor(threads)
+    try:
+        yield executor
+    finally:
+        idle.append(executor)
 
 
 @cache

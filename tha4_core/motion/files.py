@@ -23,7 +23,7 @@ import torch
 from .. import pose
 from ..errors import MotionError, PoseError
 from ..pose import Poses
-from . import reading, timeline
+from . import cancellation, reading, timeline
 from .timeline import Array
 
 SUFFIXES = (".json", ".csv", ".npz")
@@ -104,6 +104,7 @@ def from_json(text: str, name: str = "The text") -> Poses:
         raise MotionError(f'{name}: "poses" must be a list.')
     values = np.zeros((_check_count(len(entries), name), pose.COUNT))
     for row, entry in enumerate(entries):
+        cancellation.check()
         _fill(values[row], entry, f"{name}, pose {row}")
     return _poses(values, reading.number(data.get("fps"), f"{name}: fps"), name)
 
@@ -173,12 +174,13 @@ def _numbers(rows: list[list[str]], head: list[str], name: str) -> Array:
     for number, row in enumerate(rows, start=1):
         if len(row) != len(head):
             raise MotionError(f"{name}, pose {number - 1}: {len(row)} numbers for {len(head)} names.")
-    return np.array(
-        [
-            [reading.parse_number(cell, f"{name}, pose {i}: {title}") for cell, title in zip(row, head, strict=True)]
-            for i, row in enumerate(rows)
+    values = np.zeros((len(rows), len(head)))
+    for i, row in enumerate(rows):
+        cancellation.check()
+        values[i] = [
+            reading.parse_number(cell, f"{name}, pose {i}: {title}") for cell, title in zip(row, head, strict=True)
         ]
-    )
+    return values
 
 
 def _columns(title: str, name: str) -> list[int]:
@@ -225,6 +227,7 @@ def from_npz(content: bytes, name: str = "The file") -> Poses:
         raise MotionError(f"{name}: names must be the {pose.COUNT} parameters in their order.")
     if values.dtype.kind != "f" or fps.dtype.kind not in "fiu" or fps.shape != ():
         raise MotionError(f"{name}: values must be an array of floats and fps one number.")
+    _check_count(len(values) if values.ndim == 2 else 1, name)
     return _poses(values, float(fps), name)
 
 

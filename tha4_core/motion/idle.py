@@ -16,7 +16,7 @@ import numpy as np
 from .. import pose
 from ..errors import MotionError
 from ..pose import Poses
-from . import arithmetic, timeline
+from . import arithmetic, cancellation, timeline
 from .timeline import Array, Flags, Index
 
 BLINK_CLOSING, BLINK_SHUT, BLINK_OPENING = 0.08, 0.06, 0.16
@@ -161,6 +161,7 @@ def _events(seed: int, kind: str, gap: tuple[float, float], until: float, loop: 
     draws = stream.random((_BLOCK, 8))
     times = np.cumsum(_gaps(draws, gap, _SHORTEST[kind]))
     while times[-1] < until:
+        cancellation.check()
         more = stream.random(draws.shape)
         draws = np.concatenate([draws, more])
         times = np.cumsum(_gaps(draws, gap, _SHORTEST[kind]))
@@ -359,5 +360,6 @@ def _noise(moments: Array, stream: np.random.Generator, loop: float | None) -> A
         weight = weight * np.minimum(1.0, high / frequency)
     result: Array = np.zeros(len(moments))
     for f, p, w in zip(frequency, phase, weight, strict=True):
+        cancellation.check()
         result += w * np.sin(2 * np.pi * f * moments + p)
     return np.tanh(1.2 * result)

@@ -17,7 +17,7 @@ import numpy as np
 from .. import pose
 from ..errors import MotionError
 from ..pose import Poses
-from . import timeline
+from . import cancellation, timeline
 from .easing import SPLINE, check_name, ease
 from .timeline import Array
 
@@ -94,6 +94,7 @@ def at(motion: Keyframes, times: Array | Sequence[float]) -> Array:
     period = motion.length if motion.loop else None
     result = np.zeros((len(moments), pose.COUNT))
     for index, keys in motion.tracks.items():
+        cancellation.check()
         if keys:
             result[:, index] = _track_at(keys, moments, period)
     return result

@@ -43,7 +43,7 @@ from functools import partial
 from .. import pose
 from ..errors import MotionError, THA4Error
 from ..pose import Poses
-from . import expressions, keyframes, reading, script_line, timeline
+from . import cancellation, expressions, keyframes, reading, script_line, timeline
 from .expressions import Expression, Library
 from .idle import BLINK_CLOSING, BLINK_OPENING, BLINK_SECONDS, BLINK_SHUT
 from .keyframes import DEFAULT_EASING, Keyframes
@@ -127,6 +127,7 @@ def parse(
     writer = _Writer(names, poses, length if loop else None)
     wrong: list[tuple[int, str]] = []
     for number, line in enumerate(text.splitlines(), start=1):
+        cancellation.check()
         try:
             _read_line(writer, script_line.clean(line))
         except THA4Error as error:

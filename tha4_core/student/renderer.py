@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ..cpu import RowTiles, ThreadPool, temporary_pool
+from ..cpu import RowTiles, ThreadPool, exclusive_pool
 from ..errors import SizeError
 from ..networks.siren import FREQUENCY, BodyMorpher, FaceMorpher, bias_of, linears, matrix_of
 from ..picture.model_space import SIZE, paste, resample
@@ -68,7 +68,7 @@ def render(
     """
     check_size(size)
     frames = torch.empty(len(poses), 4, size, size, device=poses.device)
-    with temporary_pool(poses.device, tick) as pool:
+    with exclusive_pool(poses.device, tick) as pool:
         # Folding takes a hundredth of a frame's time, so it is done anew each time: no fold can be out of date.
         face, body = _fold_face(face_morpher, kernel), _fold_body(body_morpher, kernel)
         image = resample(image, size)

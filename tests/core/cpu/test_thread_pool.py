@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import torch
 
-from tha4_core.cpu import RowTiles, intra_op_threads, shared_pool, temporary_pool
+from tha4_core.cpu import RowTiles, ThreadPool, exclusive_pool, intra_op_threads, shared_pool
 
 TILES = [slice(i, i + 1) for i in range(60)]
 CPU = torch.device("cpu")
@@ -25,7 +25,7 @@ def test_every_tile_is_done_once_without_gradients_on_one_torch_thread_each() ->
             done.append(tile)
 
     threads = torch.get_num_threads()
-    with temporary_pool(CPU) as pool:
+    with exclusive_pool(CPU) as pool:
         assert torch.get_num_threads() == 1
         for _ in range(3):
             pool.run(TILES, job)
@@ -56,7 +56,7 @@ def test_a_shared_pool_serves_several_callers_and_outlives_an_error() -> None:
 
 def test_off_the_cpu_the_caller_does_it_all() -> None:
     threads: list[str] = []
-    with temporary_pool(torch.device("meta")) as pool:
+    with exclusive_pool(torch.device("meta")) as pool:
         pool.run(TILES, lambda tiles: threads.extend(threading.current_thread().name for _ in tiles))
     assert threads == [threading.current_thread().name] * len(TILES)
 
@@ -72,7 +72,8 @@ def stop() -> None:
 @pytest.mark.parametrize("in_the_job", [True, False])
 def test_an_error_anywhere_stops_everyone_after_their_tile(in_the_job: bool) -> None:
     done: list[slice] = []
-    before = threading.active_count()  # other tests may have left threads
+    with exclusive_pool(CPU):  # its threads are kept
+        before = threading.active_count()
 
     def job(tiles: RowTiles) -> None:
         for tile in tiles:
@@ -82,7 +83,7 @@ def test_an_error_anywhere_stops_everyone_after_their_tile(in_the_job: bool) -> 
                 stop()
 
     def share() -> None:
-        with temporary_pool(CPU, None if in_the_job else stop) as pool:
+        with exclusive_pool(CPU, None if in_the_job else stop) as pool:
             pool.run(TILES, job)
 
     with pytest.raises(StopError):
@@ -91,13 +92,30 @@ def test_an_error_anywhere_stops_everyone_after_their_tile(in_the_job: bool) -> 
     assert threading.active_count() == before
 
 
+def test_callers_one_after_another_get_the_same_threads_and_at_once_other_ones() -> None:
+    def threads_of(pool: ThreadPool) -> set[int]:
+        found: set[int] = set()
+        pool.run(TILES, lambda tiles: found.update(threading.get_ident() for _ in tiles))
+        return found
+
+    with exclusive_pool(CPU) as first:
+        ours = threads_of(first)
+        with exclusive_pool(CPU) as second:
+            assert not threads_of(second) & ours
+    count = threading.active_count()
+    for _ in range(20):
+        with exclusive_pool(CPU) as pool:
+            pool.run(TILES, list)
+    assert threading.active_count() == count
+
+
 def test_threads_to_come_keep_their_number_while_a_pool_works() -> None:
     def number() -> int:
         with ThreadPoolExecutor(1) as executor:
             return executor.submit(torch.get_num_threads).result()
 
     before, default = torch.get_num_threads(), number()
-    with temporary_pool(CPU) as pool:
+    with exclusive_pool(CPU) as pool:
         pool.run(TILES, list)
         assert torch.get_num_threads() == 1
         assert number() == default

@@ -125,6 +125,7 @@ def test_hostile_npz(tmp_path: Path) -> None:
         ({"values": np.array([{}]), "fps": 30.0, "names": names}, "not an .npz"),
         ({"values": np.zeros((1, 45), complex), "fps": 30.0, "names": names}, "floats"),
         ({"values": np.zeros((800_000, 45)), "fps": 30.0, "names": names}, "unpacks to"),
+        ({"values": np.zeros((1_000_001, 45), np.float16), "fps": 30.0, "names": names}, "has 1,000,001 poses"),
     ):
         with pytest.raises(THA4Error, match=says):
             files.load(write(**arrays))

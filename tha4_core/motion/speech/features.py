@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ...errors import MotionError
+from .. import cancellation
 from ..timeline import Array, Index
 
 STEP = 0.01
@@ -153,6 +154,7 @@ def _windows(waveform: Tensor, rate: float, thinning: int) -> Iterator[Samples]:
     # Each window lies around its own time, computed from its number: no error adds up.
     centres: Index = np.round((np.arange(count) * STEP * rate - (thinning - 1) / 2) / thinning).astype(np.int64)
     for first in range(0, count, _BLOCK):
+        cancellation.check()
         starts = centres[first : first + _BLOCK] - width // 2
         samples = _mono(waveform, int(starts[0]) * thinning, (int(starts[-1]) + width) * thinning)
         thinned = samples.reshape(-1, thinning).mean(axis=1)

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from ...errors import MotionError
-from .. import reading
+from .. import cancellation, reading
 from .face import TrackedFace
 from .frame_list import FrameList
 
@@ -36,6 +36,7 @@ def parse(text: str, name: str, fps: float = ASSUMED_FPS) -> TrackedFace:
     """
     frames = FrameList(name, "packet")
     for number, packet in _packets(text):
+        cancellation.check()
         time = _TIME.match(packet)
         try:
             shapes, head = parse_packet(packet[time.end() :] if time else packet, f"{name}, line {number}")

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from ...errors import MotionError
-from .. import reading, timeline
+from .. import cancellation, reading, timeline
 from .face import TrackedFace
 from .frame_list import FrameList
 
@@ -47,6 +47,7 @@ def parse(text: str, name: str, fps: float | None = None) -> TrackedFace:
     frames = FrameList(name, "line")
     rows: list[Row] = []
     for number, row in table[1:]:
+        cancellation.check()
         try:
             rows.append(_row(row, titles, f"{name}, line {number}"))
         except MotionError as error:

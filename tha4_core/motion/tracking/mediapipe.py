@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import MotionError
-from .. import reading, timeline
+from .. import cancellation, reading, timeline
 from ..timeline import Array
 from .face import TrackedFace, euler_angles
 from .frame_list import MICROSECONDS, MILLISECONDS, NANOSECONDS, FrameList
@@ -53,6 +53,7 @@ def parse(text: str, name: str, fps: float | None = None) -> TrackedFace:
     entries, rate = _entries(text, name, frames)
     times: list[tuple[float | None, float | None]] = []
     for index, entry in entries:
+        cancellation.check()
         where = f"{name}, frame {index}"
         try:
             frame, time = _frame(entry, where), _time(entry, where)

@@ -18,7 +18,7 @@ import numpy as np
 from ... import pose
 from ...errors import MotionError
 from ...pose import Poses
-from .. import timeline
+from .. import cancellation, timeline
 from ..easing import cubic_bezier
 from ..timeline import Array
 from . import vmd_morphs
@@ -152,6 +152,7 @@ def _chain(motion: VmdMotion, bones: tuple[str, ...], frames: Array) -> Rotation
 
     whole = Rotation.identity(len(frames))
     for bone in bones:
+        cancellation.check()
         if bone in motion.bones:
             # The other hand: z points the other way, so turns about x and y do too.
             whole = whole * Rotation.from_quat(rotation_at(motion.bones[bone], frames) * [-1, -1, 1, 1])

@@ -1,5 +1,5 @@
 // The player of one node that makes a motion: its character in it, and its curves, before anything is queued.
-import { h, onDrag, place } from "../editor/dom.js";
+import { h, icon, onDrag, place } from "../editor/dom.js";
 import { findCharacter } from "../graph.js";
 import { library } from "../library.js";
 import { leaveWheel } from "../panel.js";
@@ -7,9 +7,12 @@ import { text } from "../text.js";
 import { View } from "../view.js";
 import { bands, drawCurves } from "./curves.js";
 import { Motion } from "./motion.js";
+import { Sound, findSound } from "./sound.js";
 
 const WATCH = 250; // milliseconds between looks at what changed
 const [PLAY, PAUSE] = ["▶", "❚❚"];
+const SPEAKER = "M2 6h2.5L8 3v10l-3.5-3H2z";
+const [LOUD, MUTE] = [`${SPEAKER}M10.5 5.5a3.5 3.5 0 0 1 0 5M12.5 3.5a6.4 6.4 0 0 1 0 9`, `${SPEAKER}M10.5 6l4 4M14.5 6l-4 4`];
 // What a person set in a player, by node, so that undo, which makes every node anew, leaves it as it was.
 const remembered = new Map();
 
@@ -23,8 +26,10 @@ export class Player {
     this.curves = h("canvas.tha4-player-curves", { tabIndex: 0, title: text(HOW) });
     this.play = h("button", { type: "button", "data-name": "play", title: text("Play (Space)"), onclick: () => this.#toggle() }, PLAY);
     this.loop = h("button", { type: "button", "data-name": "loop", title: text("Again and again"), onclick: () => this.#set({ looping: !this.state.looping }) }, "↻");
+    this.sound = new Sound();
+    this.mute = h("button", { type: "button", "data-name": "mute", title: text("Sound on or off"), hidden: true, onclick: () => this.#mute() });
     this.time = h("span.tha4-player-time");
-    const bar = h("div.tha4-player-bar", {}, this.play, this.loop, this.time);
+    const bar = h("div.tha4-player-bar", {}, this.play, this.loop, this.mute, this.time, this.sound.element);
     this.element = h("div.tha4-panel.tha4-player", { "data-capture-wheel": "true" }, this.stage, this.curves, bar);
     this.#listen();
   }
@@ -48,6 +53,7 @@ export class Player {
     this.#pause();
     clearInterval(this.timer);
     this.timer = null;
+    this.sound.use(null);
     this.view?.close();
     this.motion?.close();
     this.sized?.disconnect();
@@ -100,11 +106,26 @@ export class Player {
     if (!this.timer || !this.element.isConnected || document.hidden) return;
     this.motion.watch().catch((error) => this.#complain(error.message));
     const character = findCharacter(this.node);
-    this.caption.textContent = [character.text, this.found?.note].filter(Boolean).join(" · ");
+    const sound = findSound(this.node);
+    this.#hear(sound?.url ?? null);
+    this.caption.textContent = [character.text, this.found?.note, sound?.note, this.sound.problem].filter(Boolean).join(" · ");
     const known = JSON.stringify(character);
     if (this.character && known !== this.character) this.shown = null;
     this.character = known;
     if (this.found && !this.playing && !this.shown) this.#show(this.state.frame, false);
+  }
+
+  #hear(url) {
+    this.sound.use(url);
+    this.mute.hidden = !url;
+    const look = this.sound.muted ? MUTE : LOUD;
+    if (this.mute.dataset.look !== look) this.mute.replaceChildren(icon(look));
+    Object.assign(this.mute.dataset, { look, muted: this.sound.muted });
+  }
+
+  #mute() {
+    this.sound.muted = !this.sound.muted;
+    this.#hear(this.sound.url);
   }
 
   #take(found) {
@@ -144,18 +165,29 @@ export class Player {
   }
 
   #start() {
-    const { frames, fps } = this.found;
-    const from = this.state.frame >= frames - 1 ? 0 : this.state.frame;
-    const began = performance.now() - (from / fps) * 1000;
     this.play.textContent = PAUSE;
-    const tick = (now) => {
+    this.#playFrom(this.state.frame >= this.found.frames - 1 ? 0 : this.state.frame / this.found.fps);
+    const tick = () => {
       if (!this.found) return this.#pause();
-      const frame = Math.floor(((now - began) / 1000) * this.found.fps);
+      const frame = Math.floor(this.#seconds() * this.found.fps + 1e-6);
       if (frame >= this.found.frames && !this.state.looping) return this.#end();
-      this.#show(Math.max(0, frame % this.found.frames), true);
+      if (frame >= this.found.frames) this.#playFrom(0);
+      this.#show(frame % this.found.frames, true);
       this.playing = requestAnimationFrame(tick);
     };
     this.playing = requestAnimationFrame(tick);
+  }
+
+  #playFrom(seconds) {
+    this.began = performance.now() - seconds * 1000;
+    this.sound.play(seconds);
+  }
+
+  /** The time in the motion while it plays: the sound's, so that both stay in step; without a sound the page's. */
+  #seconds() {
+    const heard = this.sound.time;
+    if (heard !== null) this.began = performance.now() - heard * 1000;
+    return Math.max(0, performance.now() - this.began) / 1000;
   }
 
   #end() {
@@ -165,6 +197,7 @@ export class Player {
 
   #pause(atRest = false) {
     cancelAnimationFrame(this.playing);
+    this.sound.pause();
     const was = this.playing;
     this.playing = null;
     this.play.textContent = PLAY;

@@ -11,7 +11,7 @@ SMALL = {"poses": 8, "steps": 100, "face_pixels": 256, "crops": 4, "side": 16, "
 def make_small(prompt: dict) -> dict:
     """Called for every prompt, and so after all packs are loaded, in whichever order."""
     for name, module in list(sys.modules.items()):
-        if name.endswith("tha4_core.distill.presets"):
+        if name.endswith("tha4_core.distill.recipe"):
             module.PRESETS.update({key: dataclasses.replace(p, **SMALL) for key, p in module.PRESETS.items()})
     return prompt
 

@@ -1,4 +1,4 @@
-"""Folders that several threads and processes write to: one lock, one place to prepare files, small JSON files."""
+"""Folders that several threads and processes write to: their lock, room on the disk, checksums, small JSON files."""
 
 from __future__ import annotations
 

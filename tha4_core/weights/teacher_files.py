@@ -168,11 +168,9 @@ def installed_files(folder: Path, networks: Collection[str], sources: Collection
     With `sources`: only where they are from one of these.
     """
     manifest, own = read_json(folder / MANIFEST), _installed_folder(folder)
-    if (
-        own is None
-        or manifest.get("files") != _sizes(own, networks)
-        or (sources and manifest.get("source") not in sources)
-    ):
+    if own is None or manifest.get("files") != _sizes(own, networks):
+        return {}
+    if sources and str(manifest.get("source")) not in sources:
         return {}
     return {network: own / f"{network}.safetensors" for network in networks}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -120,7 +121,7 @@ def indices(name: str) -> tuple[int, ...]:
         p.index for p in PARAMETERS if name in (p.name, p.name.removesuffix("_left"), p.name.removesuffix("_right"))
     )
     if not found:
-        raise PoseError(f'There is no pose parameter named "{name}". The parameters are: {", ".join(NAMES)}.')
+        raise PoseError(f'There is no pose parameter named "{name[:80]}". The parameters are: {", ".join(NAMES)}.')
     return found
 
 
@@ -132,8 +133,15 @@ def make_pose(values: Mapping[str, float]) -> Tensor:
     """
     pose = torch.zeros(1, COUNT)
     for name, value in values.items():
-        pose[0, list(indices(name))] = float(value)
+        pose[0, list(indices(name))] = _in_float32(value)
     return check_poses(pose)
+
+
+def _in_float32(value: float) -> float:
+    """The value, or infinity where it is beyond float32: PyTorch would raise an error of its own."""
+    if abs(value) > torch.finfo(torch.float32).max:
+        return math.inf if value > 0 else -math.inf
+    return float(value)
 
 
 def check_poses(poses: Tensor | Sequence[Sequence[float]] | Sequence[float]) -> Tensor:
@@ -143,8 +151,9 @@ def check_poses(poses: Tensor | Sequence[Sequence[float]] | Sequence[float]) -> 
     or a number is outside its range.
     """
     try:
-        tensor = torch.as_tensor(poses, dtype=torch.float32)
-    except (TypeError, ValueError) as error:
+        # By way of float64: a number beyond float32 becomes infinite there, and is refused below.
+        tensor = torch.as_tensor(poses, dtype=None if isinstance(poses, Tensor) else torch.float64).float()
+    except (TypeError, ValueError, OverflowError, RuntimeError) as error:
         raise PoseError(f"A pose is {COUNT} numbers; this is not: {error}.") from error
     if tensor.ndim == 1:
         tensor = tensor[None]

@@ -103,11 +103,11 @@ def save(
 
     A file is written under a temporary name and then renamed: after an error `target` is still the old file.
     `encoding` replaces options that the format gives its codec for `quality` (0 to 100). Raises
-    VideoError where the format has no alpha, cannot hold the size, or PyAV is missing.
+    VideoError where the format has no alpha, cannot hold the size, PyAV is missing, or a file cannot be written.
     """
     _check(video, format)
     options = format.encoding(quality) | dict(encoding or {})
-    with _temporary_file(target) if isinstance(target, Path) else nullcontext(target) as file:
+    with _writing(target), _temporary_file(target) if isinstance(target, Path) else nullcontext(target) as file:
         if format.container == "webp":
             _save_webp(video, file, int(options["quality"]))
         else:
@@ -122,6 +122,18 @@ def _check(video: Video, format: Format) -> None:
             f"The pictures are {video.size[0]} x {video.size[1]}, and {format.container} files need even numbers. "
             "Crop or pad them by one pixel, or choose mov or webp."
         )
+
+
+@contextmanager
+def _writing(target: Path | IO[bytes]) -> Iterator[None]:
+    """Within it, an error of the file system becomes a VideoError that names the file."""
+    try:
+        yield
+    except OSError as error:
+        name = target if isinstance(target, Path) else "The video"
+        raise VideoError(
+            f"{name}: cannot be written ({error.strerror or error}). Free some space, or choose another folder."
+        ) from error
 
 
 @contextmanager

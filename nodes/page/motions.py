@@ -27,7 +27,7 @@ from ..sequence import PoseSequence
 from ..tracked_face import TrackedFace
 from . import sounds
 from .preview_queue import Job
-from .request import Refused, text
+from .request import Refused, text, without_folders
 from .run_results import MOST_FRAMES, recall
 
 POSE_NODES = {
@@ -84,7 +84,7 @@ def _evaluate_to_json(graph: Graph, node: str, tick: Callable[[], None]) -> byte
     except KnownAfterRun as later:
         return json.dumps({"problem": str(later), "after_run": True}).encode()
     except THA4Error as error:
-        return json.dumps({"problem": str(error)}).encode()
+        return json.dumps({"problem": without_folders(str(error))}).encode()
 
 
 def to_json(poses: Poses) -> bytes:

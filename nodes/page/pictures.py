@@ -23,7 +23,7 @@ from ...tha4_core.picture.fitting import Fit, Placement, auto_fit, centred_squar
 from ...tha4_core.picture.reading import PICTURE_SUFFIXES, read_picture
 from .. import host
 from .preview_queue import Job
-from .request import MAX_NAME, Refused, flag, number, text
+from .request import MAX_NAME, Refused, flag, number, text, without_folders
 
 FOLDER = "characters"
 FITS = ("auto", "centered square", "head in box")
@@ -171,7 +171,7 @@ def _look(source: Source, fit: str, by: tuple[float, float, float], tick: Callab
     try:
         opened = _open(source)
     except (PictureError, OSError) as error:
-        return json.dumps({"problem": str(error)}).encode()
+        return json.dumps({"problem": without_folders(str(error))}).encode()
     tick()
     starts = _placements(opened.picture, opened.fit)
     tick()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
 from typing import Any
@@ -18,6 +20,9 @@ NO_STORE = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 MAX_NAME = 300
 _MAX_BODY = 16 * 1024
 _BODY_TIMEOUT = 10.0  # seconds
+_FOLDERS = re.compile(r"""(?<![^\s"'(=\[])(?:[A-Za-z]:)?[\\/]+(?=[^\s\\/])(?:[^\\/:*?"'<>|\r\n]+[\\/]+)+""")
+"""The folders of a path from the root on: of /a/b c/d.png the part /a/b c/."""
+_log = logging.getLogger("tha4")
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -41,6 +46,12 @@ def with_json_errors(handler: Handler) -> Handler:
             return _error(refused.status, str(refused))
         except QueueFull:
             return _error(HTTPStatus.SERVICE_UNAVAILABLE, "Too many previews are waiting. Close some pages.")
+        except web.HTTPException:
+            raise
+        # Whatever a page sends, and whatever its files hold: the log gets a line, and the page an answer.
+        except Exception as error:  # noqa: BLE001
+            _log.warning("%s failed: %s: %s", request.path, type(error).__name__, " ".join(str(error).split())[:300])
+            return _error(HTTPStatus.INTERNAL_SERVER_ERROR, f"The server failed at this ({type(error).__name__}).")
 
     return handle
 
@@ -138,4 +149,9 @@ def _host(origin: str) -> str:
 
 
 def _error(status: HTTPStatus, message: str) -> web.Response:
-    return web.json_response({"error": message}, status=status, headers=NO_STORE)
+    return web.json_response({"error": without_folders(message)}, status=status, headers=NO_STORE)
+
+
+def without_folders(message: str) -> str:
+    """A message without the folders of the files that it names: where files lie is no matter of a page's."""
+    return _FOLDERS.sub("", message)

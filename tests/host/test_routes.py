@@ -7,20 +7,27 @@ import io
 import json
 import random
 import socket
+import urllib.error
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import numpy as np
 import pytest
+import torch
+from aiohttp import web
+from aiohttp.test_utils import make_mocked_request
 from PIL import Image
 
 from tests.host.comfyui import ComfyUI
+from tests.host.pack import pack_module
 from tha4_core import Student
-from tha4_core.demo import DemoRig, demo_character
+from tha4_core.demo import DEMO_STUDENT, DemoRig, demo_character
 from tha4_core.picture import model_space as image
 from tha4_core.pose import NAMES, make_pose
+from tha4_core.weights import read_safetensors, write_safetensors
 
 Body = dict[str, Any]
 Response = tuple[int, str, bytes]
@@ -202,6 +209,68 @@ def test_other_origins_are_refused(server: ComfyUI, headers: dict[str, str], sta
     assert post(server, GOOD, headers=headers)[0][0] == status
 
 
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda tensors, about: tensors.update({"character.picture": torch.zeros(9, dtype=torch.bfloat16)}),
+        lambda tensors, about: about.update(format_version="9" * 5000),
+        lambda tensors, about: tensors.pop("character.picture"),
+        lambda tensors, about: tensors.update({"character.picture": torch.zeros(9, dtype=torch.uint8)}),
+    ],
+)
+def test_a_broken_student_is_refused_without_telling_where_it_lies(
+    server: ComfyUI, base: Path, spoil: Callable[[dict[str, torch.Tensor], dict[str, str]], object]
+) -> None:
+    path = base / "models" / "tha4" / "students" / "broken.safetensors"
+    tensors, about = read_safetensors(DEMO_STUDENT)
+    spoil(tensors, about)
+    write_safetensors(path, tensors, about)
+    try:
+        body = GOOD | {"character": {"kind": "student", "name": path.name}}
+        status, _, answer = post(server, body)[0]
+        assert status == 422, answer
+        assert "broken.safetensors" in json.loads(answer)["error"]
+        assert str(base) not in json.loads(answer)["error"]
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            server.get(f"/tha4/student?name={path.name}")
+        assert refused.value.code == 422
+        assert str(base).encode() not in refused.value.read()
+    finally:
+        path.unlink()
+
+
+def test_an_error_that_nobody_foresaw_is_a_line_in_the_log(
+    call: Callable[..., Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    request = pack_module("nodes.page.request")
+
+    async def broken(_: web.Request) -> web.Response:
+        raise ZeroDivisionError("in /srv/comfyui/x.py\nsecond line")
+
+    answer = asyncio.run(request.with_json_errors(broken)(make_mocked_request("GET", "/tha4/library")))
+    assert answer.status == 500
+    assert json.loads(answer.body) == {"error": "The server failed at this (ZeroDivisionError)."}
+    (record,) = caplog.records
+    assert record.exc_info is None
+    assert record.getMessage() == "/tha4/library failed: ZeroDivisionError: in /srv/comfyui/x.py second line"
+
+
+@pytest.mark.parametrize(
+    ("message", "shown"),
+    [
+        ("/home/u v/x y.png: damaged", "x y.png: damaged"),
+        ("C:\\Users\\me\\a.pt: refused", "a.pt: refused"),
+        ("No such file: '/srv/x.png'", "No such file: 'x.png'"),
+        ("models/tha4/students/x is not there", "models/tha4/students/x is not there"),
+        ("see https://huggingface.co/a/b, 1 / 2 or 3/4", "see https://huggingface.co/a/b, 1 / 2 or 3/4"),
+    ],
+)
+def test_messages_to_a_page_name_files_without_their_folders(
+    call: Callable[..., Any], message: str, shown: str
+) -> None:
+    assert pack_module("nodes.page.request").without_folders(message) == shown
+
+
 def test_ten_thousand_hostile_requests(server: ComfyUI) -> None:
     """No 500, memory that stays where it was, and a server that answers as before."""
     dice = random.Random(1)
@@ -235,6 +304,10 @@ async def _send(session: aiohttp.ClientSession, address: str, dice: random.Rando
     headers = {"Content-Type": dice.choice(["application/json"] * 12 + ["text/plain", "", "multipart/form-data"])}
     if dice.random() < 0.05:
         headers["Origin"] = dice.choice(["http://evil.example", "null", "x" * 2000])
+    if dice.random() < 0.05:
+        async with session.get(address + "/tha4/student", params=_query(dice), headers=headers) as answer:
+            await answer.read()
+            return answer.status
     method = "POST" if dice.random() < 0.97 else dice.choice(["GET", "PUT", "DELETE"])
     path = "/tha4/frame" if dice.random() < 0.95 else dice.choice(["/tha4/library", "/tha4/frame/../library"])
     async with session.request(method, address + path, data=_body(dice), headers=headers) as answer:
@@ -255,9 +328,16 @@ async def _hang_up(address: str, dice: random.Random) -> str:
     return "closed"
 
 
+def _query(dice: random.Random) -> dict[str, str]:
+    """What a page may ask of the students."""
+    names = [value for value in HOSTILE_VALUES if isinstance(value, str) and value != "\ud800"]
+    return {dice.choice(["name", "name", "name", "other"]): dice.choice([*names, "lambda_00/../demo", "\u202e", "%00"])}
+
+
 HOSTILE_VALUES: list[Any] = [
-    *(None, True, -1, 0, 10**400, 1e308, "", "demo", "\ud800", "x" * 5000, [], {}, [[]], [1], {"kind": "rig"}),
+    *(None, True, -1, 0, 10**400, 1e308, 1e39, "", "demo", "\ud800", "x" * 5000, [], {}, [[]], [1], {"kind": "rig"}),
     *("../../../etc/passwd", "/etc/passwd", "..\\..\\x", "lambda_00/../lambda_00", "C:\\x", "\0", "lambda_00\0", "."),
+    *([1e39] * 45, {"head_y": 1e39}, {"head_y": 10**400}),
     *([0] * 45, ["0"] * 45, [float("nan")] * 45, [float("inf")] * 45, [[0] * 45], [0] * 46, {"head_y": None}),
 ]
 

@@ -14,7 +14,7 @@ import torch
 import torch.distributed
 from torch import Tensor, nn
 
-from ..errors import DistillError
+from ..errors import DistillError, WeightsError
 from ..picture.character import Character
 from ..pose import check_poses
 from ..student import Student
@@ -271,10 +271,9 @@ def _finish(job: Job, trainer: Trainer, held_out: TargetCache, identity: dict[st
 def _save(job: Job, student: Student) -> None:
     try:
         student.save(job.path)
-    except OSError as error:
+    except WeightsError as error:
         raise DistillError(
-            f"{job.path}: the student could not be saved ({error.strerror or error}). Free some disk space and "
-            "start again: the training is kept."
+            f"The student could not be saved. {error} Then start again: the training is kept."
         ) from error
 
 

@@ -75,7 +75,7 @@ def seconds(text: str, what: str) -> float:
     if found:
         hours, minutes, number, exponent, unit = found.groups()
         result = float(number.replace(",", ".") + (exponent or "")) * _UNITS[(unit or "s").lower()]
-        result += 3600 * int(hours or 0) + 60 * int(minutes or 0)
+        result += 3600 * float(hours or 0) + 60 * float(minutes or 0)
     if not 0 <= result <= MAX_SECONDS:
         raise MotionError(f"{what} must be seconds, 0 or more and at most a day, not {reading.shorten(text)}. {FORM}")
     return result

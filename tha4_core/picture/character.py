@@ -29,6 +29,9 @@ SOURCE_KEY = "character.source"
 LARGEST_SOURCE = 2048
 """Height and width at most of what is kept of a larger picture: the largest frame that a student renders."""
 
+_MOST_PIXELS = 4 * LARGEST_SOURCE**2
+"""Of a picture within a .safetensors file, which is small because it was made so."""
+
 
 @dataclass(frozen=True, eq=False)
 class Character:
@@ -131,7 +134,12 @@ def _png(picture: Tensor) -> Tensor:
 
 
 def _from_png(png: Tensor, path: Path) -> Image.Image:
-    return read_picture(io.BytesIO(png.numpy().tobytes()), f"the picture in {path}")[0]
+    if png.dtype != torch.uint8 or png.ndim != 1:
+        raise PictureError(
+            f"{path}: the picture in this file is not the bytes of a PNG but {png.dtype} {list(png.shape)}. Fetch or "
+            "distill this student again."
+        )
+    return read_picture(io.BytesIO(png.numpy().tobytes()), f"the picture in {path}", _MOST_PIXELS)[0]
 
 
 def square_picture(picture: Image.Image, size: int = images.SIZE) -> Tensor:

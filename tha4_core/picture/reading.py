@@ -23,7 +23,10 @@ MOST_PIXELS = 64_000_000
 """Pixels of the largest picture that is read: 256 MB in memory."""
 
 # What Pillow raises for damaged files; which one depends on the format and on where the damage is.
-_DAMAGED = (OSError, ValueError, SyntaxError, TypeError, KeyError, IndexError, EOFError, OverflowError, struct.error)
+_DAMAGED = (
+    *(OSError, ValueError, SyntaxError, TypeError, KeyError, IndexError, EOFError, ArithmeticError, struct.error),
+    *(AttributeError, AssertionError, MemoryError, NotImplementedError, RuntimeError),
+)
 
 
 def open_picture(path: Path) -> Image.Image:
@@ -31,17 +34,20 @@ def open_picture(path: Path) -> Image.Image:
     return read_picture(path)[0]
 
 
-def read_picture(file: Path | BinaryIO, name: str = "") -> tuple[Image.Image, list[Finding]]:
+def read_picture(
+    file: Path | BinaryIO, name: str = "", most_pixels: int = MOST_PIXELS
+) -> tuple[Image.Image, list[Finding]]:
     """A picture file as Pillow's RGBA, straight alpha, sRGB, upright; and notes on what of the file was not used.
 
-    Of an animated file it is the first picture. Messages name the file `name`, or its path. Raises PictureError.
+    Of an animated file it is the first picture. Messages name the file `name`, or its path. Raises PictureError, for
+    more than `most_pixels` before anything is decoded.
     """
     name = name or str(file)
     if isinstance(file, Path) and not file.is_file():
         raise PictureError(f"{name}: there is no such picture.")
     try:
         with Image.open(file, formats=FORMATS) as opened:
-            _check_pixels(opened.width * opened.height, name)
+            _check_pixels(opened.width * opened.height, name, most_pixels)
             # A camera's file of several pictures (MPO) holds its preview beside the one that is meant.
             is_animated = getattr(opened, "is_animated", False) and opened.format != "MPO"
             picture, is_managed = _in_srgb(ImageOps.exif_transpose(opened))
@@ -51,7 +57,7 @@ def read_picture(file: Path | BinaryIO, name: str = "") -> tuple[Image.Image, li
             f"{name}: this picture cannot be read: it is damaged, or none of {kinds}. Save it as a PNG."
         ) from error
     except Image.DecompressionBombError as error:
-        raise _too_many_pixels("far too many", name) from error
+        raise _too_many_pixels("far too many", name, most_pixels) from error
     except _DAMAGED as error:
         raise PictureError(f"{name}: this picture cannot be read ({error}). Save it anew, as a PNG.") from error
     return picture, [*([ANIMATED] if is_animated else []), *([] if is_managed else [BAD_PROFILE])]
@@ -67,14 +73,14 @@ BAD_PROFILE = Finding(
 )
 
 
-def _check_pixels(pixels: int, name: str) -> None:
-    if pixels > MOST_PIXELS:
-        raise _too_many_pixels(f"{pixels / 1e6:.0f} million", name)
+def _check_pixels(pixels: int, name: str, most: int) -> None:
+    if pixels > most:
+        raise _too_many_pixels(f"{pixels / 1e6:.0f} million", name, most)
 
 
-def _too_many_pixels(count: str, name: str) -> PictureError:
+def _too_many_pixels(count: str, name: str, most: int) -> PictureError:
     return PictureError(
-        f"{name}: this picture has {count} pixels; at most {MOST_PIXELS // 10**6} million are read. Scale it down: "
+        f"{name}: this picture has {count} pixels; at most {most // 10**6} million are read. Scale it down: "
         "4096 x 4096 is more than is ever used."
     )
 

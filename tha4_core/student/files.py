@@ -52,8 +52,13 @@ def read(path: Path) -> StudentFiles:
 
 
 def write(path: Path, files: StudentFiles) -> None:
-    """Write a student as one .safetensors file, whole or not at all."""
-    write_safetensors(path, *_encode(files))
+    """Write a student as one .safetensors file, whole or not at all. Raises WeightsError where that fails."""
+    try:
+        write_safetensors(path, *_encode(files))
+    except OSError as error:
+        raise WeightsError(
+            f"{path}: cannot be written ({error.strerror or error}). Free some space, or choose another folder."
+        ) from error
 
 
 def to_bytes(files: StudentFiles) -> bytes:
@@ -75,9 +80,9 @@ def _read_ours(path: Path) -> StudentFiles:
     if metadata.get("format") != FORMAT:
         raise WeightsError(f'{path}: a .safetensors file, but not a student of this pack (no format "{FORMAT}" in it).')
     version = metadata.get("format_version", "")
-    if not version.isdecimal() or int(version) > FORMAT_VERSION:
+    if version not in map(str, range(FORMAT_VERSION + 1)):
         raise WeightsError(
-            f'{path}: made by a newer version of this pack (format version "{version}", this one reads up to '
+            f'{path}: made by a newer version of this pack (format version "{version[:40]}", this one reads up to '
             f"{FORMAT_VERSION}). Update the pack."
         )
     networks = {name: _under(tensors, f"{name}.") for name in NETWORKS}
@@ -126,7 +131,7 @@ def read_tensorflow_js(manifest: Path) -> StateDict:
             state_dict |= _unpack(group["weights"], data, manifest)
     except WeightsError:
         raise
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise WeightsError(
             f"{manifest}: its weights cannot be read ({type(error).__name__}: {error}). Fetch this file and the .bin "
             "files beside it again."

@@ -57,7 +57,10 @@ class Student(nn.Module):
         return student.eval().requires_grad_(False)
 
     def save(self, path: str | Path) -> None:
-        """Write one .safetensors file: both networks, the picture, the metadata. It is written whole or not at all."""
+        """Write one .safetensors file: both networks, the picture, the metadata. It is written whole or not at all.
+
+        Raises WeightsError where it cannot be written.
+        """
         files.write(Path(path), self._content(self.metadata))
 
     def to_bytes(self) -> bytes:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import pickle
+import struct
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import safetensors
@@ -14,10 +15,18 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from ..errors import WeightsError
+from .archive import list_members
 
 StateDict = dict[str, Tensor]
 
 _GIT_LFS_POINTER = b"version https://git-lfs.github.com/spec/v1"
+_DEEPEST = 8
+_DTYPES = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
+# What torch.load raises for damaged files; which one depends on where the damage is.
+_DAMAGED = (
+    *(RuntimeError, EOFError, OSError, ValueError, KeyError, TypeError, AttributeError, IndexError, MemoryError),
+    *(OverflowError, AssertionError, struct.error),
+)
 _WEB_PAGE = (b"<!doctype", b"<html", b"<head", b"<body", b"<?xml")
 
 
@@ -47,16 +56,55 @@ def read_safetensors(path: Path) -> tuple[StateDict, dict[str, str]]:
 def read_torch(path: Path) -> object:
     """What a .pt file holds: tensors, plain containers of them, numbers. Raises WeightsError as `read_state_dict`."""
     check_is_no_placeholder(path)
+    _refuse_compressed(path)
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        loaded = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise WeightsError(
             f"{path}: refused, because it is not a plain file of tensors: it is damaged or holds program code. "
             "Download it again from where it was published."
         ) from error
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+    except _DAMAGED as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise WeightsError(f"{path}: not a whole PyTorch file ({reason}). Download it again.") from error
+    for tensor in _tensors(loaded):
+        _check_storage(tensor, path)
+    return loaded
+
+
+def _refuse_compressed(path: Path) -> None:
+    """Raise WeightsError for a .pt whose parts are compressed: PyTorch writes none, and they can unpack to anything."""
+    with path.open("rb") as file:
+        if file.read(4) != b"PK\x03\x04":
+            return  # the old format, which is no archive
+    try:
+        unpacked, size = sum(list_members(path).values()), path.stat().st_size
+    except WeightsError as error:
+        raise WeightsError(f"{path}: not a whole PyTorch file ({error}) Download it again.") from error
+    if unpacked > size:
+        raise WeightsError(
+            f"{path}: refused, because it unpacks to {unpacked:,} bytes though it has {size:,}: PyTorch compresses no "
+            "weights. Download it again from where it was published."
+        )
+
+
+def _tensors(content: object, depth: int = 0) -> Iterator[Tensor]:
+    """All tensors in nested containers. Deeper than any file of weights, nothing is looked for."""
+    if isinstance(content, Tensor):
+        yield content
+    elif isinstance(content, Mapping | list | tuple) and depth < _DEEPEST:
+        for value in content.values() if isinstance(content, Mapping) else content:
+            yield from _tensors(value, depth + 1)
+
+
+def _check_storage(tensor: Tensor, path: Path) -> None:
+    """Raise WeightsError for a tensor that is not all there: one stored number can claim to be any number of them."""
+    is_plain = tensor.layout == torch.strided and tensor.device.type == "cpu" and not tensor.is_quantized
+    if not is_plain or tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
+        raise WeightsError(
+            f"{path}: refused, because a tensor {list(tensor.shape)} in it is not stored number by number. Download it "
+            "again from where it was published."
+        )
 
 
 def check_is_no_placeholder(path: Path) -> None:
@@ -105,6 +153,8 @@ def check_state_dict(state_dict: StateDict, shapes: Mapping[str, tuple[int, ...]
         tensor = state_dict[key]
         if tuple(tensor.shape) != shape:
             raise WeightsError(f"{source}: {key} has the shape {list(tensor.shape)} instead of {list(shape)}.")
+        if tensor.dtype not in _DTYPES:
+            raise WeightsError(f"{source}: {key} holds {tensor.dtype}; weights are floating-point numbers.")
         if not bool(torch.isfinite(tensor).all()):
             raise WeightsError(f"{source}: {key} holds numbers that are not finite (NaN or infinity).")
 
@@ -112,7 +162,7 @@ def check_state_dict(state_dict: StateDict, shapes: Mapping[str, tuple[int, ...]
 def write_safetensors(path: Path, tensors: StateDict, metadata: Mapping[str, str]) -> None:
     """Write a .safetensors file under a temporary name beside `path`, then rename it.
 
-    Whatever goes wrong, `path` holds either the old file or the new one.
+    Whatever goes wrong, `path` holds either the old file or the new one. Raises OSError where it cannot be written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")

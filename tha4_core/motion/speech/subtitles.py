@@ -47,4 +47,4 @@ def shared(start: float, end: float, parts: list[tuple[str, str]]) -> list[Span]
 
 def _seconds(parts: tuple[str | None, ...]) -> float:
     hours, minutes, seconds, fraction = parts
-    return int(hours or 0) * 3600 + int(minutes or 0) * 60 + int(seconds or 0) + float("0." + (fraction or "0"))
+    return float(hours or 0) * 3600 + float(minutes or 0) * 60 + float(seconds or 0) + float("0." + (fraction or "0"))

@@ -7,17 +7,17 @@ the target as it was unless everything came whole; and goes on from where it was
 from __future__ import annotations
 
 import logging
-import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from ..atomic_write import replace
 from ..errors import DownloadError, WeightsError
 from . import http_download, hub
 from .archive import extract_member, list_members
-from .folders import check_room, locked, read_json, sha256_of, size_of, staging, write_json
+from .folders import check_room, is_reserved_on_windows, locked, read_json, sha256_of, size_of, staging, write_json
 from .http_download import DEFAULT_RETRY, RetrySettings
 from .hub import HubFile, Repository
 from .progress import ProgressCallback, ProgressReporter, no_progress
@@ -103,7 +103,7 @@ def download_hub_file(
     repo_id, revision = repository.repo_id, repository.revision
     target = folder / repo_id.replace("/", "--")
     path = target / safe_path(filename)
-    safe_path(repo_id)
+    _refuse_elsewhere(repo_id)
     address = f"{repository.endpoint or 'https://huggingface.co'}/{repo_id}/blob/{revision}/{filename}"
     reporter = ProgressReporter(progress, f"Waiting for another download of {filename} to end")
     with (
@@ -126,19 +126,33 @@ def download_hub_file(
         record = {"revision": revision, "commit": commit, "size": size_of(downloaded)}
         record["sha256"] = sha256_of(downloaded, reporter.advance)
         path.parent.mkdir(parents=True, exist_ok=True)
-        os.replace(downloaded, path)
+        replace(downloaded, path)
         write_json(_record(path), record)
         shutil.rmtree(target / DOWNLOADS, ignore_errors=True)
         return path
 
 
 def safe_path(name: str) -> PurePosixPath:
-    """A relative path from a workflow or a repository. Raises DownloadError where it could lead elsewhere."""
+    """A relative path from a workflow or a repository.
+
+    Raises DownloadError where it could lead elsewhere, or where Windows has no such file.
+    """
+    _refuse_elsewhere(name)
+    path = PurePosixPath(name)
+    reserved = next((part for part in path.parts if is_reserved_on_windows(part)), None)
+    if reserved is not None:
+        raise DownloadError(
+            f"{name!r}: refused as the name of a file, because Windows can have none that is named {reserved!r}. "
+            "Rename it in the repository, or take another file."
+        )
+    return path
+
+
+def _refuse_elsewhere(name: str) -> None:
     if not _is_safe(name):
         raise DownloadError(
             f"{name!r}: refused as the name of a file; it must be a plain path such as folder/name.png."
         )
-    return PurePosixPath(name)
 
 
 def _is_safe(name: str) -> bool:

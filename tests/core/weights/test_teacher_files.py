@@ -27,6 +27,8 @@ from tha4_core.weights import (
 from tha4_core.weights.pack import main, pack
 from tha4_core.weights.teacher_files import match_files
 
+pytestmark = pytest.mark.usefixtures("windows_files")
+
 PLACES = ('".."', '"."', '""', '"/"', '"../given"', "3", "null")
 
 

@@ -6,9 +6,8 @@ Pillow's for animated WebP.
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import chain
@@ -22,6 +21,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from .atomic_write import temporary_file
 from .errors import VideoError
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def save(
     """
     _check(video, format)
     options = format.encoding(quality) | dict(encoding or {})
-    with _writing(target), _temporary_file(target) if isinstance(target, Path) else nullcontext(target) as file:
+    with _writing(target), temporary_file(target) if isinstance(target, Path) else nullcontext(target) as file:
         if format.container == "webp":
             _save_webp(video, file, int(options["quality"]))
         else:
@@ -134,17 +134,6 @@ def _writing(target: Path | IO[bytes]) -> Iterator[None]:
         raise VideoError(
             f"{name}: cannot be written ({error.strerror or error}). Free some space, or choose another folder."
         ) from error
-
-
-@contextmanager
-def _temporary_file(path: Path) -> Iterator[Path]:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
-    try:
-        yield temporary
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _save_by_ffmpeg(video: Video, file: Path | IO[bytes], format: Format, options: dict[str, str]) -> None:
@@ -229,17 +218,18 @@ class _SoundTrack:
 def _save_webp(video: Video, file: Path | IO[bytes], quality: int) -> None:
     # FFmpeg writes WebP too, but without key frames: slow changes then leave traces in a lossy file.
     animation = _LazyAnimation(_pixels(video.pictures), video.count)
-    animation.save(
-        file,
-        "WEBP",
-        save_all=True,
-        duration=float(1000 / video.rate),
-        loop=0,
-        lossless=quality >= 100,
-        quality=quality,
-        method=4,
-        exif=_exif(video.metadata),
-    )
+    with file.open("wb") if isinstance(file, Path) else nullcontext(file) as opened:
+        animation.save(
+            opened,
+            "WEBP",
+            save_all=True,
+            duration=float(1000 / video.rate),
+            loop=0,
+            lossless=quality >= 100,
+            quality=quality,
+            method=4,
+            exif=_exif(video.metadata),
+        )
 
 
 class _LazyAnimation(Image.Image):

@@ -19,6 +19,8 @@ from tha4_core import video
 from tha4_core.errors import VideoError
 from tha4_core.video import FORMATS, Sound, Video
 
+pytestmark = pytest.mark.usefixtures("windows_files")
+
 av = pytest.importorskip("av")
 
 SIDE, COUNT, RATE = 64, 12, Fraction(24)

@@ -137,11 +137,11 @@ def _evaluate(options: argparse.Namespace) -> int:
     poses = sample_poses(options.count, HELD_OUT_SEED)
     with tempfile.TemporaryDirectory() as folder, torch.inference_mode():
         compute_targets(Path(folder), student.character, teacher, poses, lambda done: None)
-        targets = TargetCache(Path(folder), poses)
-        print(f"{options.count} poses that no preset learns from:\n{evaluate(student, targets)}")
-        if options.sheet:
-            side_by_side(student, targets, list(range(min(_ON_SHEET, options.count)))).save(options.sheet)
-            print(options.sheet)
+        with TargetCache(Path(folder), poses) as targets:
+            print(f"{options.count} poses that no preset learns from:\n{evaluate(student, targets)}")
+            if options.sheet:
+                side_by_side(student, targets, list(range(min(_ON_SHEET, options.count)))).save(options.sheet)
+                print(options.sheet)
     return 0
 
 

@@ -53,6 +53,8 @@ class Reporter:
     ) -> None:
         self._trainer, self._held_out, self._tick, self._report = trainer, held_out, tick, report
         self._start, self._first = time.monotonic(), trainer.progress.step
+        # Read now: a preview may be made when the run is over and its files are closed.
+        self._teacher = images.resize(held_out.frame(0).movedim(-1, 0)[None], _PREVIEW_SIZE)[0]
 
     def after_step(self) -> None:
         """To be called once after every step."""
@@ -76,8 +78,7 @@ class Reporter:
     def _preview(self) -> Image.Image:
         """The first held-out pose: the teacher left, the student right."""
         student = self._trainer.student.render(self._held_out.poses[:1], size=_PREVIEW_SIZE)[0].cpu()
-        teacher = images.resize(self._held_out.frame(0).movedim(-1, 0)[None], _PREVIEW_SIZE)[0]
-        pictures = images.over_background(torch.stack([teacher, student]), torch.full((1, 1, 1, 3), 0.25))
+        pictures = images.over_background(torch.stack([self._teacher, student]), torch.full((1, 1, 1, 3), 0.25))
         return Image.fromarray((torch.cat([*pictures], dim=1) * 255).round().to(torch.uint8).numpy())
 
 

@@ -19,6 +19,7 @@ from ..picture.character import Character
 from ..pose import check_poses
 from ..student import Student
 from ..weights import StateDict, load_strictly
+from ..weights.folders import is_reserved_on_windows
 from .batches import BodySampler, FaceSampler, generator, load_faces
 from .evaluation import evaluate
 from .initialisation import initialise
@@ -42,7 +43,6 @@ CACHE_LIMIT = 20 * 10**9
 PRECISIONS = ("float32", "tf32")
 """What matrix products are computed in. bfloat16 is too coarse for a SIREN: 29.8 dB against float32."""
 
-_RESERVED = {"con", "prn", "aux", "nul", *(f"{name}{n}" for name in ("com", "lpt") for n in range(1, 10))}
 _LONGEST_NAME = 64
 _SMALLEST_FIGURE = 0.01  # of the picture
 _VISIBLE = 5  # of 255
@@ -119,11 +119,12 @@ def distill(
     with _locked(job), torch.inference_mode(False), torch.enable_grad(), matrix_precision(job.precision):
         checkpoint = None if restart else _checkpoint(job, identity)
         training, held_out = _targets(job, identity, tick, report)
-        trainer = _trainer(job, training, tick)
-        if checkpoint is not None:
-            trainer.resume(*checkpoint)
-        train(trainer, job.checkpoint, identity, Reporter(trainer, held_out, tick, report).after_step)
-        return _finish(job, trainer, held_out, identity)
+        with training, held_out:
+            trainer = _trainer(job, training, tick)
+            if checkpoint is not None:
+                trainer.resume(*checkpoint)
+            train(trainer, job.checkpoint, identity, Reporter(trainer, held_out, tick, report).after_step)
+            return _finish(job, trainer, held_out, identity)
 
 
 def restore(job: Job, student: Student) -> bool:
@@ -309,5 +310,5 @@ def _check_name(name: str) -> None:
             f'"{name}" cannot be a student\'s name: take up to {_LONGEST_NAME} letters, digits, spaces, "-", "_" and '
             '".", without a dot or space at either end.'
         )
-    if name.split(".")[0].lower() in _RESERVED:
+    if is_reserved_on_windows(name):
         raise DistillError(f'"{name}" cannot be a student\'s name: Windows keeps it for itself. Choose another.')

@@ -7,6 +7,7 @@ computation costs one chunk. A pose is 3.4 MB.
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import shutil
 from collections.abc import Callable
@@ -18,10 +19,13 @@ import torch
 from einops import rearrange
 from torch import Tensor, nn
 
+from ..atomic_write import replace
 from ..errors import DistillError
 from ..picture.character import Character
 from ..picture.model_space import SIZE
 from ..teacher import Targets
+
+_log = logging.getLogger("tha4")
 
 CHUNK = 32
 _FACE_SIDE = 192
@@ -44,12 +48,25 @@ class TeacherLike(Protocol):
 
 
 class TargetCache:
-    """The targets of poses `[N, 45]`, read from a folder of chunks that `compute_targets` has completed."""
+    """The targets of poses `[N, 45]`, read from a folder of chunks that `compute_targets` has completed.
+
+    Its files are mapped into memory, and so can not be deleted on Windows, until `close` or the end of a `with`.
+    """
 
     def __init__(self, folder: Path, poses: Tensor) -> None:
         self.poses = poses
         starts = range(0, len(poses), CHUNK)
         self._chunks: list[Half] = [np.load(_chunk(folder, start), mmap_mode="r") for start in starts]
+
+    def close(self) -> None:
+        """Free the files."""
+        self._chunks.clear()
+
+    def __enter__(self) -> TargetCache:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def frame(self, index: int, rows: slice = slice(None), columns: slice = slice(None)) -> Tensor:
         """A part of a pose's frame, float32 `[h, w, 4]` in model space."""
@@ -105,7 +122,7 @@ def compute_targets(
 def evict(root: Path, keep: set[Path], limit: int) -> None:
     """Delete the least recently used folders in `root` until the others, `keep` included, are within `limit` bytes.
 
-    `touch` marks a folder as used.
+    `touch` marks a folder as used. A folder that cannot be deleted is left: on Windows, one that another run reads.
     """
     folders = sorted((f for f in root.iterdir() if f.is_dir()), key=lambda f: f.stat().st_mtime, reverse=True)
     total = sum(_size(folder) for folder in folders if folder in keep)
@@ -113,7 +130,10 @@ def evict(root: Path, keep: set[Path], limit: int) -> None:
         if folder not in keep:
             total += _size(folder)
             if total > limit:
-                shutil.rmtree(folder)
+                try:
+                    shutil.rmtree(folder)
+                except OSError as error:
+                    _log.warning("%s: these teacher's frames cannot be deleted now (%s).", folder, error.strerror)
 
 
 def touch(folder: Path) -> None:
@@ -163,7 +183,7 @@ def _write(path: Path, chunk: Half) -> None:
             np.save(file, chunk)
             file.flush()
             os.fsync(file.fileno())
-        temporary.replace(path)
+        replace(temporary, path)
     except OSError as error:
         raise DistillError(
             f"{path.parent}: the teacher's frames could not be written ({error.strerror or error}). Free some disk "

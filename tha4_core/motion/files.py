@@ -10,9 +10,7 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 import re
-import secrets
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,6 +19,7 @@ import numpy as np
 import torch
 
 from .. import pose
+from ..atomic_write import temporary_file
 from ..errors import MotionError, PoseError
 from ..pose import Poses
 from . import cancellation, reading, timeline
@@ -56,13 +55,8 @@ def load(path: Path | str) -> Poses:
 def write_bytes(path: Path, content: bytes) -> None:
     """Write a file under a temporary name beside `path`, then rename it. Raises MotionError where that fails."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
-        try:
+        with temporary_file(path) as temporary:
             temporary.write_bytes(content)
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
     except OSError as error:
         raise MotionError(f"{path} cannot be written: {error.strerror or error}.") from error
 

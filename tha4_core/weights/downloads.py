@@ -7,7 +7,6 @@ the target as it was unless everything came whole; and keeps what came whole for
 from __future__ import annotations
 
 import logging
-import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,11 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
+from ..atomic_write import replace
 from ..errors import DownloadError, WeightsError
 from . import archive as archives
 from . import hub
 from .archive import Archive
-from .folders import check_room, locked, read_json, sha256_of, size_of, write_json
+from .folders import check_room, is_reserved_on_windows, locked, read_json, sha256_of, size_of, write_json
 from .hub import Repository
 from .progress import DEFAULT_RETRY, Progress, ProgressCallback, RetrySettings, no_progress
 from .publications import THA4_TEACHER, Publication
@@ -94,6 +94,12 @@ def download_hub_file(
     for name in (repo_id, filename):
         if not _is_safe(name):
             raise DownloadError(f"{name!r}: refused as the name of a file; write a plain path such as folder/name.png.")
+    reserved = next((part for part in filename.split("/") if is_reserved_on_windows(part)), None)
+    if reserved is not None:
+        raise DownloadError(
+            f"{filename!r}: refused as the name of a file, because Windows can have none that is named {reserved!r}. "
+            "Rename it in the repository, or take another file."
+        )
     target = folder / repo_id.replace("/", "--")
     path = target / filename
     address = f"{repository.endpoint or 'https://huggingface.co'}/{repo_id}/blob/{revision}/{filename}"
@@ -120,7 +126,7 @@ def download_hub_file(
                 raise
         record = {"revision": revision, "commit": commit, "sha256": sha256_of(downloaded, reports.advance)}
         path.parent.mkdir(parents=True, exist_ok=True)
-        os.replace(downloaded, path)
+        replace(downloaded, path)
         write_json(_record(path), record)
         shutil.rmtree(target / DOWNLOADS, ignore_errors=True)
         return path

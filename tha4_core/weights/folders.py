@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from ..atomic_write import temporary_file
 from ..errors import DownloadError
+
+_DEVICES = {"con", "prn", "aux", "nul", *(f"{name}{n}" for name in ("com", "lpt") for n in "0123456789¹²³")}
 
 
 @contextmanager
@@ -72,6 +74,11 @@ def size_of(path: Path) -> int:
         return 0
 
 
+def is_reserved_on_windows(name: str) -> bool:
+    """Whether Windows takes the name of a file or folder for a device's (`con.png` too), or would shorten it."""
+    return name[-1:] in {".", " "} or name.split(".")[0].rstrip(" ").lower() in _DEVICES
+
+
 def read_json(path: Path) -> dict[str, Any]:
     """The object in a JSON file; empty where there is no such file or it is damaged."""
     try:
@@ -83,9 +90,5 @@ def read_json(path: Path) -> dict[str, Any]:
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
     """Replace a JSON file in one step."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
+    with temporary_file(path) as temporary:
         temporary.write_text(json.dumps(content, indent=2), "utf-8")
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)

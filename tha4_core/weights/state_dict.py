@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import pickle
 import struct
-import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import torch
 from safetensors.torch import save
 from torch import Tensor, nn
 
+from ..atomic_write import temporary_file
 from ..errors import WeightsError
 from .archive import list_members
 
@@ -44,11 +44,15 @@ def read_state_dict(path: Path) -> StateDict:
 
 
 def read_safetensors(path: Path) -> tuple[StateDict, dict[str, str]]:
-    """Tensors and metadata of a .safetensors file. Raises WeightsError as `read_state_dict`."""
+    """Tensors and metadata of a .safetensors file. Raises WeightsError as `read_state_dict`.
+
+    The tensors are copies. Those that safetensors gives are the file itself, mapped into memory: as long as one of them
+    lives, Windows lets nobody replace or delete the file.
+    """
     check_is_no_placeholder(path)
     try:
         with safetensors.safe_open(path, framework="pt") as file:
-            return {key: file.get_tensor(key) for key in file.keys()}, dict(file.metadata() or {})
+            return {key: file.get_tensor(key).clone() for key in file.keys()}, dict(file.metadata() or {})
     except (safetensors.SafetensorError, OSError) as error:
         raise WeightsError(f"{path}: not a whole .safetensors file ({error}). Download it again.") from error
 
@@ -164,15 +168,8 @@ def write_safetensors(path: Path, tensors: StateDict, metadata: Mapping[str, str
 
     Whatever goes wrong, `path` holds either the old file or the new one. Raises OSError where it cannot be written.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
-    try:
-        content = save({key: value.contiguous() for key, value in tensors.items()}, dict(metadata))
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            # Without this a power loss can keep the new name and lose the bytes.
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with temporary_file(path) as temporary, temporary.open("wb") as file:
+        file.write(save({key: value.contiguous() for key, value in tensors.items()}, dict(metadata)))
+        file.flush()
+        # Without this a power loss can keep the new name and lose the bytes.
+        os.fsync(file.fileno())

@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import textwrap
 import time
 from collections.abc import Callable
@@ -24,12 +25,14 @@ from tests.recipe import recipe_teacher, recipe_tha3
 from tha4_core.demo import DemoRig, demo_character
 from tha4_core.distill import Job, Report, __main__, distill, draw_curves, evaluate, history_of, sample_poses
 from tha4_core.distill.evaluation import unmoved
-from tha4_core.distill.target_cache import CHUNK, TargetCache, compute_targets
+from tha4_core.distill.target_cache import CHUNK, TargetCache, compute_targets, evict
 from tha4_core.errors import DistillError, PoseError
 from tha4_core.picture.character import Character
 from tha4_core.pose import COUNT
 from tha4_core.student import Student
 from tha4_core.teacher import Teacher
+
+pytestmark = pytest.mark.usefixtures("windows_files")
 
 Make = Callable[..., Job]
 
@@ -308,3 +311,32 @@ def test_a_command_for_no_steps_is_told_so(monkeypatch: pytest.MonkeyPatch, caps
     monkeypatch.setattr(sys, "argv", ["distill", "train", "--name", "none", "--steps", "0"])
     assert __main__.main() == 1
     assert "--steps is 0" in capsys.readouterr().err
+
+
+def test_an_evaluation_leaves_nothing(
+    unbroken: Student, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    unbroken.save(tmp_path / "one.safetensors")
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    monkeypatch.setattr(sys, "argv", ["distill", "evaluate", str(tmp_path / "one.safetensors"), "--count", "1"])
+    assert __main__.main() == 0
+    assert "figure psnr" in capsys.readouterr().out
+    assert not list((tmp_path / "temporary").iterdir())
+
+
+def test_frames_that_another_run_reads_stay(
+    rig: nn.Module, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in ("read", "free"):
+        compute_targets(tmp_path / name, demo_character(), rig, sample_poses(1, 3), lambda done: None)
+
+    def rmtree(folder: Path, delete: Callable[[Path], None] = shutil.rmtree) -> None:
+        if folder.name == "read":  # as on Windows, where the other run has its files mapped
+            raise PermissionError(13, "used by another process")
+        delete(folder)
+
+    monkeypatch.setattr(shutil, "rmtree", rmtree)
+    evict(tmp_path, set(), 0)
+    assert [folder.name for folder in tmp_path.iterdir()] == ["read"]
+    assert "cannot be deleted now (used by another process)" in caplog.text

@@ -17,6 +17,8 @@ from tha4_core.errors import MotionError, THA4Error
 from tha4_core.motion import files, plot
 from tha4_core.pose import Poses, make_pose
 
+pytestmark = pytest.mark.usefixtures("windows_files")
+
 some_poses = st.builds(
     lambda values, fps: Poses(pose.limit(torch.from_numpy(values.copy())), fps),
     st_numpy.arrays(np.float32, st.tuples(st.integers(1, 4), st.just(45)), elements=st.floats(-1, 1, width=32)),

@@ -22,6 +22,8 @@ from tha4_core.networks import siren
 from tha4_core.picture.warping import blend, warp
 from tha4_core.weights import read_safetensors, read_state_dict, write_safetensors
 
+pytestmark = pytest.mark.usefixtures("windows_files")
+
 NETWORKS = ("face_morpher", "body_morpher")
 
 

@@ -47,6 +47,8 @@ from tha4_core.weights import (
     read_safetensors,
 )
 
+pytestmark = pytest.mark.usefixtures("windows_files")
+
 ZIP = "/tha4-models.zip"
 
 

@@ -39,6 +39,8 @@ from tests.servers import COMMIT, Served, Server, add_repository
 from tha4_core.errors import DownloadError, WeightsError
 from tha4_core.weights import THA4_TEACHER, Repository, download_hub_file, download_teacher, read_state_dict
 
+pytestmark = pytest.mark.usefixtures("windows_files")
+
 REPO = "somebody/tha4-teacher"
 TOKEN = "hf_" + "x" * 16
 STUDENT = save({"face_morpher.weight": torch.arange(20_000.0)})
@@ -423,5 +425,13 @@ def test_names_that_lead_elsewhere_are_refused(server: Server, tmp_path: Path, n
         one(server, tmp_path / "students", name)
     with pytest.raises(DownloadError, match="refused"):
         download_hub_file(Repository(f"{name}/b", endpoint=server.url()), "x.png", tmp_path / "students")
+    assert not server.requests
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["con", "a/NUL.png", "aux.tar.gz", "com1 .png", "lpt¹/x.png", "dot.", "a /x.png"])
+def test_names_that_windows_cannot_have_are_refused(server: Server, tmp_path: Path, name: str) -> None:
+    with pytest.raises(DownloadError, match=r"Windows can have none that is named '[^/]+'\. Rename it"):
+        one(server, tmp_path / "students", name)
     assert not server.requests
     assert not list(tmp_path.iterdir())

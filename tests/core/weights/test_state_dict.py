@@ -15,6 +15,8 @@ from tha4_core.student.files import read_tensorflow_js
 from tha4_core.student.model import Student
 from tha4_core.weights import THA4_NETWORKS, find_any_teacher_files, read_state_dict
 
+pytestmark = pytest.mark.usefixtures("windows_files")
+
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"0" * 64 + b"\nsize 1843200\n"
 PAGES = (b"<!DOCTYPE html><html><body>Sign in</body></html>", b"\xef\xbb\xbf\n  <html lang='en'>", b"<HTML>404</HTML>")
 TENSORS = {"weight": torch.arange(6.0).reshape(2, 3)}

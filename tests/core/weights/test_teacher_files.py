@@ -28,6 +28,8 @@ from tha4_core.weights import (
 from tha4_core.weights.__main__ import main, pack
 from tha4_core.weights.teacher_files import match_files
 
+pytestmark = pytest.mark.usefixtures("windows_files")
+
 PLACES = ('".."', '"."', '""', '"/"', '"../given"', "3", "null")
 
 

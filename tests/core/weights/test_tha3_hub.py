@@ -25,6 +25,8 @@ from tha4_core.weights import (
     read_state_dict,
 )
 
+pytestmark = pytest.mark.usefixtures("windows_files")
+
 NETWORKS = PUBLICATIONS["THA3 standard"].networks
 THA3 = {name: publication for name, publication in PUBLICATIONS.items() if name.startswith("THA3")}
 STANDARD = THA3["THA3 standard"]

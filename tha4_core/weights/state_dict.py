@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 import struct
+import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -15,7 +16,6 @@ from torch import Tensor, nn
 
 from ..atomic_write import temporary_file
 from ..errors import WeightsError
-from .archive import list_members
 
 StateDict = dict[str, Tensor]
 
@@ -82,9 +82,10 @@ def _refuse_compressed(path: Path) -> None:
         if file.read(4) != b"PK\x03\x04":
             return  # the old format, which is no archive
     try:
-        unpacked, size = sum(list_members(path).values()), path.stat().st_size
-    except WeightsError as error:
-        raise WeightsError(f"{path}: not a whole PyTorch file ({error}) Download it again.") from error
+        with zipfile.ZipFile(path) as archive:
+            unpacked, size = sum(info.file_size for info in archive.infolist()), path.stat().st_size
+    except (zipfile.BadZipFile, OSError, ValueError) as error:
+        raise WeightsError(f"{path}: not a whole PyTorch file ({error}). Download it again.") from error
     if unpacked > size:
         raise WeightsError(
             f"{path}: refused, because it unpacks to {unpacked:,} bytes though it has {size:,}: PyTorch compresses no "

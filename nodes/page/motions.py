@@ -11,6 +11,7 @@ from comfy_api.latest import io
 
 from ...tha4_core.errors import MotionError, THA4Error
 from ...tha4_core.motion import reading, script
+from ...tha4_core.motion.keyframes import Keyframes
 from ...tha4_core.motion.speech import timings
 from ...tha4_core.pose import NAMES, Poses
 from .. import host, sequence, types
@@ -73,19 +74,23 @@ def poses_job(body: Mapping[str, Any]) -> tuple[Job, str]:
 def _evaluate_to_json(graph: Graph, node: str, tick: Callable[[], None]) -> bytes:
     """The motion, or the reason why there is none: a mistake in a script is not an error of the request."""
     try:
-        return to_json(evaluate(graph, node, tick))
+        node_class, inputs = _evaluate_inputs(graph, node, tick, ())
+        if node_class is not PoseSequence:
+            return to_json(_execute(node_class, inputs))
+        motion, poses = _sequence(**inputs)
+        return to_json(poses, line_times=motion.line_times)
     except KnownAfterRun as later:
         return json.dumps({"problem": str(later), "after_run": True}).encode()
     except THA4Error as error:
         return json.dumps({"problem": str(error)}).encode()
 
 
-def to_json(poses: Poses) -> bytes:
-    """A motion as JSON: fps, frames, the curves of the parameters that move, in thousandths, and notes."""
+def to_json(poses: Poses, **more: Any) -> bytes:
+    """A motion as JSON: fps, frames, the curves of the parameters that move, in thousandths, notes, and `more`."""
     values = (poses.values * _THOUSANDTHS).round().int()
     moving = values.any(dim=0).tolist()
     curves = {name: values[:, i].tolist() for i, name in enumerate(NAMES) if moving[i]}
-    content = {"fps": poses.fps, "frames": len(poses), "curves": curves, "notes": poses.notes}
+    content = {"fps": poses.fps, "frames": len(poses), "curves": curves, "notes": poses.notes, **more}
     return json.dumps(content, separators=(",", ":")).encode()
 
 
@@ -95,6 +100,13 @@ def evaluate(graph: Graph, node: str, tick: Callable[[], None], parents: tuple[s
     `parents` are the nodes whose inputs are being evaluated. Raises KnownAfterRun, Refused where the graph is not
     valid, and THA4Error where an input is wrong.
     """
+    return _execute(*_evaluate_inputs(graph, node, tick, parents))
+
+
+def _evaluate_inputs(
+    graph: Graph, node: str, tick: Callable[[], None], parents: tuple[str, ...]
+) -> tuple[type[io.ComfyNode], dict[str, Any]]:
+    """What kind of node it is, and its inputs."""
     tick()
     class_type, values = _entry(graph, node)
     node_class = POSE_NODES.get(class_type)
@@ -114,8 +126,12 @@ def evaluate(graph: Graph, node: str, tick: Callable[[], None], parents: tuple[s
             )
         elif not declared.optional:
             raise MotionError(f"{declared.id} is not connected.")
+    return node_class, inputs
+
+
+def _execute(node_class: type[io.ComfyNode], inputs: Mapping[str, Any]) -> Poses:
     if node_class is PoseSequence:
-        return _sequence(**inputs)
+        return _sequence(**inputs)[1]
     _refuse_long(_expected_frames(node_class, inputs))
     poses: Poses = node_class.execute(**inputs).result[0]
     _refuse_long(len(poses))
@@ -181,11 +197,11 @@ def _value(declared: io.Input, value: object) -> Any:
     return value
 
 
-def _sequence(fps: float, length: float, **inputs: Any) -> Poses:
-    """The poses of a Pose Sequence. Its script, which may be long, is read once; that also tells the length."""
+def _sequence(fps: float, length: float, **inputs: Any) -> tuple[Keyframes, Poses]:
+    """The motion of a Pose Sequence, and its poses. Its script may be long: it is read once, which tells the length."""
     motion = sequence.read(length=length, **inputs)
     _refuse_long(motion.length * fps)
-    return script.sample(motion, fps, to_the_end=not length)
+    return motion, script.sample(motion, fps, to_the_end=not length)
 
 
 def _expected_frames(node_class: type[io.ComfyNode], inputs: Mapping[str, Any]) -> float:

@@ -14,6 +14,7 @@ from comfy_api.latest import io
 from ...tha4_core.errors import MotionError, THA4Error
 from ...tha4_core.motion import reading, script
 from ...tha4_core.motion.cancellation import cancellable
+from ...tha4_core.motion.keyframes import Keyframes
 from ...tha4_core.motion.speech import timings
 from ...tha4_core.pose import NAMES, Poses
 from .. import host, sequence, types
@@ -80,19 +81,23 @@ def _evaluate_to_json(graph: Graph, node: str, tick: Callable[[], None]) -> byte
     """The motion, or the reason why there is none: a mistake in a script is not an error of the request."""
     try:
         with cancellable(tick):
-            return to_json(evaluate(graph, node, tick))
+            node_class, inputs = _class_and_inputs(_Evaluation(graph, tick), node)
+            if node_class is not PoseSequence:
+                return to_json(_execute(node_class, inputs))
+            motion, poses = _sequence(**inputs)
+            return to_json(poses, line_times=motion.line_times)
     except KnownAfterRun as later:
         return json.dumps({"problem": str(later), "after_run": True}).encode()
     except THA4Error as error:
         return json.dumps({"problem": without_folders(str(error))}).encode()
 
 
-def to_json(poses: Poses) -> bytes:
-    """A motion as JSON: fps, frames, the curves of the parameters that move, in thousandths, and notes."""
+def to_json(poses: Poses, **more: Any) -> bytes:
+    """A motion as JSON: fps, frames, the curves of the parameters that move, in thousandths, notes, and `more`."""
     values = (poses.values * _THOUSANDTHS).round().int()
     moving = values.any(dim=0).tolist()
     curves = {name: values[:, i].tolist() for i, name in enumerate(NAMES) if moving[i]}
-    content = {"fps": poses.fps, "frames": len(poses), "curves": curves, "notes": poses.notes}
+    content = {"fps": poses.fps, "frames": len(poses), "curves": curves, "notes": poses.notes, **more}
     return json.dumps(content, separators=(",", ":")).encode()
 
 
@@ -115,9 +120,13 @@ class _Evaluation:
 
 
 def _poses(run: _Evaluation, node: str) -> Poses:
+    if node not in run.made:
+        run.made[node] = _execute(*_class_and_inputs(run, node))
+    return run.made[node]
+
+
+def _class_and_inputs(run: _Evaluation, node: str) -> tuple[type[io.ComfyNode], dict[str, Any]]:
     run.tick()
-    if node in run.made:
-        return run.made[node]
     class_type, values = _entry(run.graph, node)
     node_class = POSE_NODES.get(class_type)
     if node_class is None:
@@ -125,8 +134,7 @@ def _poses(run: _Evaluation, node: str) -> Poses:
     if node in run.begun:
         raise Refused(HTTPStatus.BAD_REQUEST, "The graph has a cycle.")
     run.begun.add(node)
-    run.made[node] = poses = _execute(node_class, _inputs(run, node_class, values))
-    return poses
+    return node_class, _inputs(run, node_class, values)
 
 
 def _inputs(run: _Evaluation, node_class: type[io.ComfyNode], values: Mapping[str, Any]) -> dict[str, Any]:
@@ -146,7 +154,7 @@ def _inputs(run: _Evaluation, node_class: type[io.ComfyNode], values: Mapping[st
 
 def _execute(node_class: type[io.ComfyNode], inputs: dict[str, Any]) -> Poses:
     if node_class is PoseSequence:
-        return _sequence(**inputs)
+        return _sequence(**inputs)[1]
     if node_class in (LoadPoses, TrackedFace):
         _refuse_large(file_path(inputs["file"]), _MOST_MOTION_BYTES)
     _refuse_long(_expected_frames(node_class, inputs))
@@ -214,11 +222,11 @@ def _value(declared: io.Input, value: object) -> Any:
     return value
 
 
-def _sequence(fps: float, length: float, **inputs: Any) -> Poses:
-    """The poses of a Pose Sequence. Its script, which may be long, is read once; that also tells the length."""
+def _sequence(fps: float, length: float, **inputs: Any) -> tuple[Keyframes, Poses]:
+    """The motion of a Pose Sequence, and its poses. Its script may be long: it is read once, which tells the length."""
     motion = sequence.read(length=length, **inputs)
     _refuse_long(motion.length * fps)
-    return script.sample(motion, fps, to_the_end=not length)
+    return motion, script.sample(motion, fps, to_the_end=not length)
 
 
 def _expected_frames(node_class: type[io.ComfyNode], inputs: Mapping[str, Any]) -> float:

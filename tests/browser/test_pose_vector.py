@@ -170,28 +170,25 @@ def test_a_removed_node_leaves_nothing_behind(comfy: ComfyPage) -> None:
     comfy.page.wait_for_function("() => app.graph.nodes.length === 1")
 
 
-@pytest.mark.parametrize("kind", ["rig", "student"])
+@pytest.mark.parametrize("kind", ["demo", "published"])
 def test_a_run_gives_the_frame_that_was_seen(
     comfy: ComfyPage, web_server: ComfyUI, with_student: str, kind: str
 ) -> None:
+    student = {"demo": "demo", "published": with_student}[kind]
     comfy.page.evaluate("async () => { await app.refreshComboInNodes(); }")
     editor = add_editor(comfy)
-    render = comfy.add({"rig": "THA4TeacherRender", "student": "THA4StudentRender"}[kind], 800, 80)
+    render = comfy.add("THA4StudentRender", 800, 80)
     save = comfy.add("SaveImage", 1200, 80)
     comfy.connect(editor.node, 0, render, "poses")
     comfy.connect(render, 0, save, "images")
     comfy.set(render, "rgba", True)
-    if kind == "rig":
-        comfy.connect(comfy.add("THA4LoadCharacter", 40, 80), 0, render, "character")
-        comfy.connect(comfy.add("THA4LoadTeacher", 40, 500), 0, render, "teacher")
-    else:
-        load = comfy.add("THA4LoadStudent", 40, 80)
-        comfy.set(load, "student", with_student)
-        comfy.connect(load, 0, render, "student")
-        comfy.page.evaluate("async () => (await import('/extensions/tha4/js/library.js')).library.load(true)")
+    load = comfy.add("THA4LoadStudent", 40, 80)
+    comfy.set(load, "student", student)
+    comfy.connect(load, 0, render, "student")
+    comfy.page.evaluate("async () => (await import('/extensions/tha4/js/library.js')).library.load(true)")
     for name, value in POSE.items():
         comfy.set(editor.node, name, value)
-    expect(editor.find(".tha4-caption")).to_have_text({"rig": "demo", "student": with_student}[kind])
+    expect(editor.find(".tha4-caption")).to_have_text(student)
     seen = editor.settle().picture().astype(float) / 255
     saved = comfy.run(web_server)["outputs"][str(save)]["images"][0]
     made = np.asarray(Image.open(web_server.file(saved))).astype(float) / 255

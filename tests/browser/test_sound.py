@@ -69,12 +69,13 @@ def test_sound_and_frames_play_in_step(comfy: ComfyPage, sound: str) -> None:
     start = watched(panel)
     assert start["paused"]
     assert 10 <= start["frame"] <= 13
+    panel.find("audio").evaluate("(audio) => { audio.playbackRate = 0.5; }")  # as where a sound is slow to come
     panel.find("[data-name='play']").click()
-    wait_for_sound(panel, start["frame"] / FPS + 0.3)
+    wait_for_sound(panel, start["frame"] / FPS + 0.6)
     now = watched(panel)
     assert not now["paused"]
     assert now["currentTime"] > start["frame"] / FPS
-    assert abs(now["frame"] - now["currentTime"] * FPS) < 3
+    assert abs(now["frame"] - now["currentTime"] * FPS) < 2.5
     panel.find("[data-name='play']").click()
     stopped = watched(panel)
     comfy.page.wait_for_timeout(300)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -38,12 +38,15 @@ class Keyframes:
     """A motion: parameter index → its keys, times strictly rising; `length` in seconds.
 
     A parameter without keys is 0. Where `loop` is set the motion repeats every `length` seconds without a seam.
+    Of a script, `line_times` has the time in seconds that each line is for, by its number from 1; of a line that waits
+    (`hold`), when that is over.
     Raises MotionError for keys that are out of order, not finite, before 0 or (in a loop) after the length.
     """
 
     tracks: Mapping[int, tuple[Key, ...]]
     length: float
     loop: bool = False
+    line_times: Mapping[int, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.length) and self.length >= 0):

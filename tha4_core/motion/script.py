@@ -97,6 +97,7 @@ class _Writer:
     end: float = 0.0
     spoken: float = 0.0
     wrong: int = 0
+    line_times: dict[int, float] = field(default_factory=dict)
 
     def value(self, index: int) -> float:
         return self.tracks[index].value if index in self.tracks else 0.0
@@ -129,7 +130,9 @@ def parse(
     for number, line in enumerate(text.splitlines(), start=1):
         cancellation.check()
         try:
-            _read_line(writer, script_line.clean(line))
+            if plain := script_line.clean(line):
+                _read_line(writer, plain)
+                writer.line_times[number] = writer.time
         except THA4Error as error:
             writer.wrong += 1
             wrong.append((number, f"{reading.shorten(line.strip(), 120)}: {error}"))
@@ -164,7 +167,7 @@ def _motion(writer: _Writer, length: float | None, loop: bool) -> Keyframes:
         if loop and not (length > 0 and all(keys[-1].value == keys[0].value for keys in moved)):
             length += TRANSITION_SECONDS
     tracks = {index: track.keys(length if loop else None) for index, track in writer.tracks.items()}
-    return Keyframes(tracks, length, loop)
+    return Keyframes(tracks, length, loop, writer.line_times)
 
 
 def _all_wrong(wrong: list[tuple[int, str]]) -> str:
@@ -188,8 +191,6 @@ def _ranges(numbers: list[int]) -> str:
 
 
 def _read_line(writer: _Writer, line: str) -> None:
-    if not line:
-        return
     words = line.split()
     if words[0].lower() in _HOLD:
         _hold(writer, writer.end, words)

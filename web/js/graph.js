@@ -1,8 +1,4 @@
-// Which character a node's poses are for: along the links to a render node, and from there back to what it renders.
-import { DEMO, defaultCharacter } from "./settings.js";
-import { library } from "./library.js";
-import { text } from "./text.js";
-
+// Along the links of a graph: on to the nodes that render a node's poses, and back to where an input comes from.
 const POSES = "THA4_POSES";
 // The render nodes, and the inputs that say whom they render.
 const RENDER_INPUTS = {
@@ -10,24 +6,9 @@ const RENDER_INPUTS = {
   THA4TeacherRender: ["character"],
   THA4RenderVideo: ["student", "character"],
 };
-const FROM_HUB = "from the hub";
-const RIG = { kind: "rig", name: DEMO };
-
-/**
- * The character to preview for a node, `{kind, name, found, text}`: what the graph renders the node's poses with where
- * that can be previewed (`found`), else the one of the settings. `text` says which it is, for people.
- */
-export function findCharacter(node) {
-  const reached = renderNodes(node).map(renderedCharacter);
-  const known = reached.find((character) => character && isKnown(character));
-  if (known) return { ...known, found: true, text: known.name };
-  const fallback = byName(defaultCharacter());
-  const why = reached.length ? text("this graph's character has no student yet") : text("no render node is connected");
-  return { ...fallback, found: false, text: `${fallback.name} (${why})` };
-}
 
 /** The nodes that render a node's poses, the nearest first. */
-function renderNodes(node) {
+export function renderNodes(node) {
   const found = [];
   const seen = new Set();
   const waiting = [{ node, outputs: null }];
@@ -75,21 +56,8 @@ function holders(subgraph) {
   return graphs.flatMap((graph) => graph.nodes ?? []).filter((node) => node.subgraph === subgraph);
 }
 
-/** The character that a render node renders, as far as it can be told from the graph. */
-function renderedCharacter(render) {
-  const input = RENDER_INPUTS[render.type ?? render.comfyClass].find((name) => isLinked(render, name));
-  const source = origin(render, input);
-  if (source?.type === "THA4LoadStudent") return { kind: "student", name: studentName(source) };
-  if (source?.type === "THA4LoadCharacter" && value(source, "file") === DEMO && !isLinked(source, "image")) return RIG;
-  return null;
-}
-
-function studentName(node) {
-  const name = value(node, "student");
-  if (name !== FROM_HUB) return name;
-  // Where a file from the hub lies once it has been fetched.
-  return `${value(node, "repo_id").trim().replace("/", "--")}/${value(node, "file_name").trim()}`;
-}
+/** The input that says whom a render node renders, as it is linked. */
+export const renderInput = (render) => RENDER_INPUTS[render.type ?? render.comfyClass].find((name) => isLinked(render, name));
 
 /** The node that an input's link comes from, through nodes that only pass it on. */
 export function origin(node, inputName) {
@@ -116,7 +84,3 @@ export function origin(node, inputName) {
 export const linkOf = (graph, id) => (id == null ? null : (graph?.links?.get?.(id) ?? graph?.links?.[id] ?? null));
 export const value = (node, name) => node.widgets?.find((widget) => widget.name === name)?.value ?? "";
 export const isLinked = (node, name) => node.inputs?.some((input) => input.name === name && input.link != null) ?? false;
-const known = () => library.now?.characters ?? [RIG];
-const isKnown = ({ kind, name }) => known().some((one) => one.kind === kind && one.name === name);
-// Of two of one name the student: it is faster than the rig.
-const byName = (name) => known().findLast((one) => one.name === name) ?? RIG;

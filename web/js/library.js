@@ -23,3 +23,6 @@ async function fetchLibrary() {
   library.now = await response.json();
   return library.now;
 }
+
+// A run may have made or fetched a student.
+api.addEventListener("execution_success", () => library.load(true).catch((error) => console.warn(error.message)));

@@ -1,9 +1,11 @@
-// A character in a pose, as one element: rendered by this page's GPU where that works well, else by the server.
+// A character in a pose, as one element: rendered by this page's GPU where that works well, else by the server. A
+// character that has no student yet is shown as its picture.
 import { h } from "./editor/dom.js";
 import { Frames } from "./frame.js";
 import { openGPU } from "./puppet/gpu.js";
 import { Puppet } from "./puppet/puppet.js";
 import { pageSize, previewRenderer } from "./settings.js";
+import { Still } from "./still.js";
 
 const FULL = 512;
 const SIZES = [256, 384, 512, 768, 1024];
@@ -18,7 +20,7 @@ let tooSlow = false;
 
 export class View {
   /**
-   * `onDrawn({size, moving, milliseconds, by})` is called after every frame, `by` being `page` or `server`;
+   * `onDrawn({size, moving, milliseconds, by})` is called after every frame, `by` being `page`, `server` or `picture`;
    * `onError(text)` where there is none.
    */
   constructor(onDrawn, onError = () => {}) {
@@ -27,12 +29,14 @@ export class View {
     this.canvas = h("canvas", { width: FULL, height: FULL });
     this.element = h("div.tha4-view", {}, this.canvas);
     this.frames = new Frames((...frame) => this.#drawServerFrame(...frame), (why) => this.onError(why));
+    this.still = new Still((draw) => this.#drawStill(draw), (why) => this.onError(why));
   }
 
-  /** Show a character (`{kind, name}`) in a pose (45 numbers); `moving` while it is about to change again. */
+  /** Show a character (`{kind, name}`; of the kind `picture` also `source` and `place`, see Still) in a pose (45 numbers); `moving` while it is about to change again. */
   show(character, pose, moving = false) {
     if (this.closed) return;
     this.wanted = { character, pose, moving };
+    if (character.kind === "picture") return this.#useStill();
     if (character.kind !== "student" || !mayUsePage()) return this.#useServer();
     if (this.student !== character.name) this.#open(character.name);
     if (this.puppet) this.#drawInPage();
@@ -48,7 +52,14 @@ export class View {
   close() {
     this.closed = true;
     this.frames.close();
+    this.still.close();
     this.#closePuppet();
+  }
+
+  #useStill() {
+    this.#closePuppet();
+    this.frames.pending = null;
+    this.still.show(this.wanted.character);
   }
 
   #useServer() {
@@ -110,6 +121,16 @@ export class View {
     const size = bitmap.width;
     bitmap.close();
     this.onDrawn({ size, moving: request.moving, milliseconds, by: "server" });
+  }
+
+  /** Nobody renders this character yet: the picture stays as it is in every pose. */
+  #drawStill(draw) {
+    if (this.closed || this.wanted.character.kind !== "picture") return;
+    const context = this.canvas.getContext("2d");
+    context.clearRect(0, 0, FULL, FULL);
+    draw(context);
+    this.#put(this.canvas);
+    this.onDrawn({ size: FULL, moving: this.wanted.moving, milliseconds: 0, by: "picture" });
   }
 
   #put(canvas) {

@@ -403,3 +403,8 @@ def test_a_long_script_has_few_keys() -> None:
 def test_say_that_cannot_be_read_is_named(line: str) -> None:
     with pytest.raises(MotionError, match="Line 2"):
         script.parse("0 neutral\n" + line)
+
+
+def test_every_line_has_its_time() -> None:
+    text = "# a comment\n0 smile in 1\n\n+0.5 sad\n2 angry  # as always\nhold 1.5\n0:04 neutral"
+    assert script.parse(text).line_times == {2: 0.0, 4: 1.5, 5: 2.0, 6: 3.5, 7: 4.0}

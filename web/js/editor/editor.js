@@ -1,7 +1,8 @@
 // The pose editor of one Pose Vector: a picture, presets, pads and sliders over the node's 45 inputs.
 import { app } from "../../../../scripts/app.js";
-import { findCharacter } from "../graph.js";
+import { findCharacter } from "../character.js";
 import { library } from "../library.js";
+import { use } from "../player/put.js";
 import { language, text } from "../text.js";
 import { h, icon, takePlace } from "./dom.js";
 import { Pad } from "./pads.js";
@@ -46,6 +47,7 @@ export class PoseEditor {
     this.node = node;
     this.element = h("div.tha4-editor", { "data-capture-wheel": "true" }, h("div.tha4-waiting", {}, "…"));
     this.element.addEventListener("keydown", (event) => this.#key(event));
+    this.element.addEventListener("pointerdown", () => use(this.node), true);
     for (const name of ["copy", "paste"]) this.element.addEventListener(name, (event) => this.#clipboard(event));
     this.element.addEventListener("wheel", (event) => this.#leaveWheel(event));
   }

@@ -1,5 +1,6 @@
 // Buttons for the whole pose: mirror, random, copy, paste, reset.
 import { fromText, mirrored, neutral, random, toText } from "../pose.js";
+import { putPoseOf } from "../player/put.js";
 import { text } from "../text.js";
 import { h, icon } from "./dom.js";
 
@@ -8,6 +9,7 @@ const ICONS = {
   random: "M2.5 2.5h11v11h-11zM5.5 5.5h0M10.5 10.5h0M8 8h0M10.5 5.5h0M5.5 10.5h0",
   copy: "M5.5 5.5h8v8h-8zM3 10.5h-.5v-8h8V3",
   paste: "M4.5 3h-1.5v11h10v-11h-1.5M5.5 1.5h5v3h-5zM5.5 8h5M5.5 11h5",
+  script: "M6.5 5.5 11 10l-4.5 4.5L2 10zM12.5 2v5M10 4.5h5",
   reset: "M3 8a5 5 0 1 0 1.5-3.6M3 2.5v3h3",
 };
 
@@ -16,6 +18,7 @@ const titles = () => ({
   random: text("Random pose (Space)"),
   copy: text("Copy the pose as JSON (Ctrl+C)"),
   paste: text("Paste a pose (Ctrl+V)"),
+  script: text("Put the pose into the script of a Pose Sequence, at the moment that its player shows"),
   reset: text("Reset (0)"),
 });
 const copied = () => text("Copied.");
@@ -44,6 +47,7 @@ export class Tools {
   use(name) {
     if (name === "copy") return this.#copy();
     if (name === "paste") return this.#paste();
+    if (name === "script") return this.say(putPoseOf(this.pose.node));
     return this.pose.change(CHANGES[name](this.library, this.pose.pose()));
   }
 

@@ -7,12 +7,11 @@ import { leaveWheel } from "../panel.js";
 import { finding, text } from "../text.js";
 import { Choices } from "./choices.js";
 import { onHands } from "./hands.js";
-import { findSource } from "./source.js";
+import { CENTRE, SIZE, adjusted, drawPlaced } from "./placement.js";
+import { findSource, ranWith } from "./source.js";
 import { takeDrops, uploadButton } from "./upload.js";
 
-const SIZE = 512;
 const BOX = [192, 64, 320, 192];
-const CENTRE = [256, 128];
 const RED = "#dc1e3c";
 const NEUTRAL = { scale: 1, x: 0, y: 0 };
 const WATCH = 200; // milliseconds between looks at what changed elsewhere
@@ -69,7 +68,8 @@ export class FitEditor {
 
   /** The node has run: what it was given is known now. */
   ran(output) {
-    this.given = output?.tha4_picture?.[0] ?? this.given;
+    const given = output?.tha4_picture?.[0];
+    if (given) ranWith(this.node, given);
     this.seen = null;
   }
 
@@ -178,7 +178,7 @@ export class FitEditor {
   /** See whether anything changed, here or elsewhere. */
   #watch() {
     if (!this.timer || !this.element.isConnected || document.hidden) return;
-    const found = findSource(this.node, this.given);
+    const found = findSource(this.node);
     const now = this.#now();
     const fit = isLinked(this.node, "fit") ? "auto" : value(this.node, "fit");
     const seen = JSON.stringify([found, now, fit]);
@@ -264,21 +264,13 @@ export class FitEditor {
   }
 
   #draw() {
-    const { scale, x, y } = this.#now();
-    const at = this.placed && {
-      scale: this.placed.scale * scale,
-      x: (this.placed.x - CENTRE[0]) * scale + CENTRE[0] + x,
-      y: (this.placed.y - CENTRE[1]) * scale + CENTRE[1] + y,
-    };
-    this.#paint(this.canvas.getContext("2d"), at);
+    this.#paint(this.canvas.getContext("2d"), this.placed && adjusted(this.placed, this.#now()));
   }
 
   /** The picture as it lies in a frame of 512 pixels, and the head's box. */
   #paint(context, at) {
     context.clearRect(0, 0, SIZE, SIZE);
-    if (this.bitmap && at) {
-      context.drawImage(this.bitmap, at.x, at.y, this.size[0] * at.scale, this.size[1] * at.scale);
-    }
+    if (this.bitmap && at) drawPlaced(context, this.bitmap, this.size, at);
     const [left, top, right, bottom] = BOX;
     Object.assign(context, { strokeStyle: RED, lineWidth: 3 });
     context.strokeRect(left, top, right - left, bottom - top);

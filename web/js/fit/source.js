@@ -5,12 +5,14 @@ import { text } from "../text.js";
 const LOAD_IMAGE = "LoadImage";
 const ALWAYS = 0;
 
-/**
- * `{source}` as the server wants it, or `{problem}`, a text for people. `ran` is the name of the picture that the last
- * run of the node was given.
- */
-export function findSource(node, ran) {
-  if (isLinked(node, "image")) return linked(node, ran);
+const given = new WeakMap(); // Load Character node → the name of the picture that its last run was given
+
+/** A Load Character has run with that picture. */
+export const ranWith = (node, name) => given.set(node, name);
+
+/** `{source}` as the server wants it, or `{problem}`, a text for people. */
+export function findSource(node) {
+  if (isLinked(node, "image")) return linked(node, given.get(node));
   if (isLinked(node, "file")) return { problem: text("A link chooses the file: its picture is known when the graph runs.") };
   const file = value(node, "file");
   if (file === "demo") return { source: { kind: "demo" } };

@@ -9,7 +9,7 @@ const MOST_NODES = 64;
 
 export class Motion {
   /**
-   * `onMotion({fps, frames, curves, notes, note})` gets every new motion, `onProblem(text, inInput)` why there is none:
+   * `onMotion({fps, frames, curves, notes, note, line_times, script})` gets every new motion (the last two of a script), `onProblem(text, inInput)` why there is none:
    * `inInput` where an input of this node or of one before it is wrong, such as a script while it is being written.
    */
   constructor(node, onMotion, onProblem) {
@@ -40,8 +40,9 @@ export class Motion {
     this.seen = null;
   }
 
-  #take(answer, { run_result: fromRun }) {
-    if (!answer.problem) this.onMotion({ ...answer, note: fromRun ? text("from the last run") : "" });
+  #take(answer, { run_result: fromRun, graph, node }) {
+    const script = graph?.[node].inputs.script;
+    if (!answer.problem) this.onMotion({ ...answer, script, note: fromRun ? text("from the last run") : "" });
     else if (answer.after_run && this.ran) this.latest.send({ run_result: this.ran });
     else if (answer.after_run) this.onProblem(text("What is connected is known once the graph has run."));
     else this.onProblem(answer.problem, true);

@@ -1,16 +1,19 @@
 // The player of one node that makes a motion: its character in it, and its curves, before anything is queued.
 import { h, icon, onDrag, place } from "../editor/dom.js";
-import { findCharacter } from "../graph.js";
+import { findCharacter } from "../character.js";
 import { library } from "../library.js";
 import { leaveWheel } from "../panel.js";
 import { text } from "../text.js";
 import { View } from "../view.js";
 import { bands, drawCurves } from "./curves.js";
+import { Keys } from "./keys.js";
 import { Motion } from "./motion.js";
+import { offerPlayer, putPoseInto, use } from "./put.js";
 import { Sound, findSound } from "./sound.js";
 
 const WATCH = 250; // milliseconds between looks at what changed
 const [PLAY, PAUSE] = ["▶", "❚❚"];
+const KEY = "M6.5 3.5 11 8l-4.5 4.5L2 8zM12.5 2v5M10 4.5h5";
 const SPEAKER = "M2 6h2.5L8 3v10l-3.5-3H2z";
 const [LOUD, MUTE] = [`${SPEAKER}M10.5 5.5a3.5 3.5 0 0 1 0 5M12.5 3.5a6.4 6.4 0 0 1 0 9`, `${SPEAKER}M10.5 6l4 4M14.5 6l-4 4`];
 // What a person set in a player, by node, so that undo, which makes every node anew, leaves it as it was.
@@ -28,9 +31,10 @@ export class Player {
     this.loop = h("button", { type: "button", "data-name": "loop", title: text("Again and again"), onclick: () => this.#set({ looping: !this.state.looping }) }, "↻");
     this.sound = new Sound();
     this.mute = h("button", { type: "button", "data-name": "mute", title: text("Sound on or off"), hidden: true, onclick: () => this.#mute() });
+    this.keys = new Keys(node, (seconds) => this.#seek(seconds));
     this.time = h("span.tha4-player-time");
-    const bar = h("div.tha4-player-bar", {}, this.play, this.loop, this.mute, this.time, this.sound.element);
-    this.element = h("div.tha4-panel.tha4-player", { "data-capture-wheel": "true" }, this.stage, this.curves, bar);
+    const bar = h("div.tha4-player-bar", {}, this.play, this.loop, this.mute, ...this.#scriptTools(), this.time, this.sound.element);
+    this.element = h("div.tha4-panel.tha4-player", { "data-capture-wheel": "true" }, this.stage, this.keys.element, this.curves, bar);
     this.#listen();
   }
 
@@ -66,7 +70,26 @@ export class Player {
     this.motion?.made(this.mark);
   }
 
+  /** Write a pose into the script at the time that is shown; returns what to tell the user. */
+  put(pose) {
+    this.#pause();
+    return this.keys.put(pose, this.found ? this.state.frame / this.found.fps : 0);
+  }
+
+  #scriptTools() {
+    if (this.node.comfyClass !== "THA4PoseSequence") return [];
+    offerPlayer(this.node, this);
+    const title = text("Put the Pose Vector's pose into the script at this moment");
+    return [h("button", { type: "button", "data-name": "key", title, onclick: () => this.#complain(putPoseInto(this.node)) }, icon(KEY))];
+  }
+
+  #seek(seconds) {
+    this.#pause();
+    this.#show(Math.min(this.found.frames - 1, Math.round(seconds * this.found.fps)), false);
+  }
+
   #listen() {
+    this.element.addEventListener("pointerdown", () => use(this.node), true);
     let playing = false;
     onDrag(this.curves, {
       start: (event) => {
@@ -135,6 +158,7 @@ export class Player {
     this.problem.hidden = !found.notes.length;
     this.problem.textContent = found.notes.join("\n");
     this.element.dataset.frames = found.frames;
+    this.keys.show(found);
     if (!this.playing) this.#show(Math.min(this.state.frame, found.frames - 1), false);
   }
 
@@ -144,6 +168,7 @@ export class Player {
     this.#pause();
     Object.assign(this, { found: null, shown: null });
     delete this.element.dataset.frames;
+    this.keys.show(null);
     this.#complain(why);
     this.curves.getContext("2d").clearRect(0, 0, this.curves.width, this.curves.height);
     this.time.textContent = "";

@@ -1,0 +1,101 @@
+"""Whom editors and players show: the graph's own character, by a student where there is one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from playwright.sync_api import expect
+
+from tests.browser.comfy_page import ComfyPage
+from tests.browser.editor_page import Editor, add_editor
+from tests.browser.panels import PATIENCE, Panel
+from tests.host.comfyui import ComfyUI
+from tha4_core.demo import DEMO_STUDENT, demo_character
+
+RECOLOURED = "recoloured.png"
+
+
+@pytest.fixture(scope="session")
+def own_picture(web_server: ComfyUI) -> str:
+    """The name of a character's picture that is not the demo's: her colours are others."""
+    pixels = demo_character().picture.numpy()[..., [1, 2, 0, 3]]
+    Image.fromarray(np.ascontiguousarray(pixels)).save(web_server.base / "input" / RECOLOURED)
+    return f"input/{RECOLOURED}"
+
+
+def add_render(comfy: ComfyPage, poses: int, file: str, render: str = "THA4TeacherRender") -> tuple[int, int]:
+    """A Load Character whose character is rendered in those poses; both nodes."""
+    character, to = comfy.add("THA4LoadCharacter", 20, 60), comfy.add(render, 1200, 60)
+    comfy.set(character, "file", file)
+    comfy.connect(character, 0, to, "character")
+    comfy.connect(comfy.add("THA4LoadTeacher", 20, 600), 0, to, "teacher")
+    comfy.connect(poses, 0, to, "poses")
+    return character, to
+
+
+def caption(editor: Editor, text: str) -> None:
+    expect(editor.find(".tha4-caption")).to_have_text(text, timeout=PATIENCE)
+
+
+def shown_by(editor: Editor, who: str) -> None:
+    expect(editor.find(".tha4-stage")).to_have_attribute("data-by", who, timeout=PATIENCE)
+    editor.settle()
+
+
+def test_a_character_without_a_student_is_her_picture(comfy: ComfyPage, own_picture: str) -> None:
+    editor = add_editor(comfy)
+    character, _ = add_render(comfy, editor.node, own_picture)
+    caption(editor, f"{RECOLOURED} (no student yet: this is her picture)")
+    shown_by(editor, "picture")
+    own, shown = demo_character().picture.numpy()[..., [1, 2, 0, 3]].astype(int), editor.picture().astype(int)
+    opaque = own[..., 3] == 255
+    assert np.abs(own - shown)[opaque].mean() < 6
+    comfy.set(character, "offset_x", 40)
+    comfy.page.wait_for_timeout(1500)
+    moved = editor.picture().astype(int)
+    assert np.abs(moved[:, 40:] - shown[:, :-40]).mean() < 2
+    comfy.set(editor.node, "head_y", 1)
+    editor.settle()
+    comfy.set(character, "file", "demo")
+    comfy.set(character, "offset_x", 0)
+    caption(editor, "demo")
+    shown_by(editor, "server")
+
+
+def test_the_demo_character_is_shown_by_her_student(comfy: ComfyPage) -> None:
+    asked: list[str] = []
+    editor = add_editor(comfy)
+    comfy.page.on("request", lambda sent: asked.append(sent.post_data or "") if "/tha4/frame" in sent.url else None)
+    add_render(comfy, editor.node, "demo")
+    comfy.set(editor.node, "head_y", 0.5)
+    caption(editor, "demo")
+    editor.settle()
+    comfy.page.wait_for_timeout(500)
+    assert asked
+    assert all('"kind":"student"' in body for body in asked)
+
+
+def test_a_student_that_is_distilled_here_is_shown_once_it_is_there(
+    comfy: ComfyPage, web_server: ComfyUI, own_picture: str
+) -> None:
+    panel = Panel(comfy, comfy.add("THA4PoseSequence", 600, 60), "tha4_player")
+    name = f"just_made_{comfy.nodes2}"
+    distill, render = comfy.add("THA4DistillStudent", 500, 700), comfy.add("THA4StudentRender", 1200, 500)
+    character = comfy.add("THA4LoadCharacter", 20, 60)
+    comfy.set(character, "file", own_picture)
+    comfy.set(distill, "name", name)
+    comfy.connect(character, 0, distill, "character")
+    comfy.connect(distill, 0, render, "student")
+    comfy.connect(panel.node, 0, render, "poses")
+    expect(panel.find(".tha4-player-caption")).to_contain_text("this is her picture", timeout=PATIENCE)
+    panel.wait("[data-by='picture'][data-resting='true']")
+    file = Path(web_server.base / "models" / "tha4" / "students" / f"{name}.safetensors")
+    file.write_bytes(DEMO_STUDENT.read_bytes())
+    comfy.page.evaluate("async () => (await import('/extensions/tha4/js/library.js')).library.load(true)")
+    expect(panel.find(".tha4-player-caption")).to_have_text(f"{name}.safetensors", timeout=PATIENCE)
+    panel.wait("[data-by='server'][data-resting='true']")
+    file.unlink()
+    comfy.page.evaluate("async () => (await import('/extensions/tha4/js/library.js')).library.load(true)")

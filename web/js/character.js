@@ -1,0 +1,58 @@
+// Which character a node's poses are for: what the graph renders them with.
+import { findSource } from "./fit/source.js";
+import { isLinked, origin, renderInput, renderNodes, value } from "./graph.js";
+import { library } from "./library.js";
+import { DEMO, defaultCharacter } from "./settings.js";
+import { text } from "./text.js";
+
+const FROM_HUB = "from the hub";
+const RIG = { kind: "rig", name: DEMO };
+
+/**
+ * The character to preview for a node, `{kind, name, found, text}`: what the graph renders the node's poses with where
+ * that can be seen (`found`), else the one of the settings. `text` says which it is, for people. One that has no
+ * student yet is of the kind `picture`, with `source` and `place` as Still wants them.
+ */
+export function findCharacter(node) {
+  const nodes = renderNodes(node);
+  const reached = nodes.map((render) => characterOf(origin(render, renderInput(render)))).filter(Boolean);
+  const known = reached.find(isKnown);
+  if (known) return { ...known, found: true, text: known.name };
+  const picture = reached.find(({ kind }) => kind === "picture");
+  if (picture) return { ...picture, found: true, text: `${picture.name} (${text("no student yet: this is her picture")})` };
+  const fallback = byName(defaultCharacter());
+  const why = nodes.length ? text("this graph's character has no student yet") : text("no render node is connected");
+  return { ...fallback, found: false, text: `${fallback.name} (${why})` };
+}
+
+/** The character that a node gives to a render node, as far as it can be told from the graph. */
+function characterOf(source) {
+  if (source?.type === "THA4LoadStudent") return { kind: "student", name: studentName(source) };
+  if (source?.type === "THA4LoadCharacter") return ofPicture(source);
+  if (source?.type !== "THA4DistillStudent") return null;
+  const trained = { kind: "student", name: `${value(source, "name")}.safetensors` };
+  return isKnown(trained) ? trained : characterOf(origin(source, "character"));
+}
+
+/** The character of a Load Character: the demo's student, or the picture. */
+function ofPicture(node) {
+  const { source } = findSource(node);
+  if (!source) return null;
+  if (source.kind === "demo") return byName(DEMO);
+  const place = { fit: isLinked(node, "fit") ? "auto" : value(node, "fit"), scale: value(node, "scale") };
+  Object.assign(place, { offset_x: value(node, "offset_x"), offset_y: value(node, "offset_y") });
+  const name = source.kind === "run" ? text("character") : source.name.replace(/^input\//, "");
+  return { kind: "picture", name, source, place };
+}
+
+function studentName(node) {
+  const name = value(node, "student");
+  if (name !== FROM_HUB) return name;
+  // Where a file from the hub lies once it has been fetched.
+  return `${value(node, "repo_id").trim().replace("/", "--")}/${value(node, "file_name").trim()}`;
+}
+
+const known = () => library.now?.characters ?? [RIG];
+const isKnown = ({ kind, name }) => known().some((one) => one.kind === kind && one.name === name);
+// Of two of one name the student: it is faster than the rig.
+const byName = (name) => known().findLast((one) => one.name === name) ?? RIG;

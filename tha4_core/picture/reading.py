@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from ..errors import PictureError
 from .diagnosis import Finding
@@ -92,8 +92,12 @@ def _in_srgb(picture: Image.Image) -> tuple[Image.Image, bool]:
     if not profile:
         return rgba, True
     try:
+        from PIL import ImageCms  # not at the top: few pictures need it
+    except ImportError:  # a Pillow that was built without LittleCMS
+        return rgba, False
+    try:
         return _without_profile(picture, rgba, profile), True
-    except (ImageCms.PyCMSError, ImportError, *_DAMAGED):  # ImportError: a Pillow that was built without LittleCMS
+    except (ImageCms.PyCMSError, *_DAMAGED):
         return rgba, False
 
 
@@ -112,6 +116,8 @@ def _eight_bits(picture: Image.Image) -> Image.Image:
 
 def _without_profile(picture: Image.Image, rgba: Image.Image, icc: bytes) -> Image.Image:
     """The picture, whose plain conversion is `rgba`, with the colours that its ICC profile says. Raises PyCMSError."""
+    from PIL import ImageCms
+
     profile = ImageCms.ImageCmsProfile(io.BytesIO(icc))
     space = profile.profile.xcolor_space.strip()
     if (space == "CMYK") != (picture.mode == "CMYK"):

@@ -156,7 +156,5 @@ def test_without_a_pose_or_with_a_wrong_script_it_says_so(comfy: ComfyPage) -> N
     ],
 )
 def test_a_time_stays_written_as_it_was(comfy: ComfyPage, line: str, expected: str) -> None:
-    if comfy.nodes2:
-        pytest.skip("no matter of the renderer")
     later = """async (line) => (await import("/extensions/tha4/js/player/script.js")).withLater(line, 1, 1.25)"""
     assert comfy.page.evaluate(later, line) == expected

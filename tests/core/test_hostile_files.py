@@ -95,11 +95,12 @@ def test_a_compressed_archive_of_tensors_is_refused(tmp_path: Path) -> None:
 
 HOLLOW: dict[str, Callable[[], object]] = {
     "stride 0": lambda: {"x": torch.zeros(1).expand(1_800_000_000)},
-    "overlapping": lambda: {"x": torch.zeros(1000).as_strided((900, 100), (1, 1))},
+    "many of them": lambda: {f"x{i}": torch.zeros(1).expand(10**7) for i in range(40)},
+    "overlapping": lambda: {"x": torch.zeros(50_000).as_strided((20_000, 30_000), (1, 1))},
     "sparse": lambda: {"x": torch.sparse_coo_tensor([[0]], [1.0], (10**9,), check_invariants=False)},
     "without numbers": lambda: {"x": torch.zeros(10**9, device="meta")},
-    "bare": lambda: torch.zeros(1).expand(100),
-    "deep": lambda: {"a": [{"b": torch.zeros(1).expand(100)}]},
+    "bare": lambda: torch.zeros(1).expand(10**9),
+    "deep": lambda: {"a": [{"b": torch.zeros(1).expand(10**9)}]},
 }
 
 

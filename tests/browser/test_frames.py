@@ -7,14 +7,13 @@ import pytest
 from tests.browser.comfy_page import ComfyPage
 
 FIND = """async (id) => {
-    const { findCharacter } = await import("/extensions/tha4/js/graph.js");
+    const { findCharacter } = await import("/extensions/tha4/js/character.js");
     const { library } = await import("/extensions/tha4/js/library.js");
     await library.load(true);
     const { kind, name, found } = findCharacter(app.graph.getNodeById(id));
     return { kind, name, found };
 }"""
-RIG = {"kind": "rig", "name": "demo"}
-DEMO = {"kind": "student", "name": "demo"}  # faster than the rig, where nothing asks for the rig
+DEMO = {"kind": "student", "name": "demo"}
 FRAMES = """async (requests) => {
     const { Frames } = await import("/extensions/tha4/js/frame.js");
     const seen = [];
@@ -78,7 +77,7 @@ def test_the_graph_says_that_it_is_the_demo_character(comfy: ComfyPage) -> None:
     comfy.connect(pose, 0, render, "poses")
     comfy.connect(character, 0, render, "character")
     comfy.set(character, "file", "demo")
-    assert comfy.page.evaluate(FIND, pose) == {**RIG, "found": True}
+    assert comfy.page.evaluate(FIND, pose) == {**DEMO, "found": True}
     comfy.set(character, "file", "from the image input")
     assert comfy.page.evaluate(FIND, pose) == {**DEMO, "found": False}
 
@@ -94,7 +93,7 @@ def test_render_video_says_whom_it_renders(comfy: ComfyPage, by: str) -> None:
     else:
         comfy.connect(comfy.add("THA4LoadTeacher", 60, 800), 0, render, "teacher")
         comfy.connect(comfy.add("THA4LoadCharacter", 60, 1000), 0, render, "character")
-        assert comfy.page.evaluate(FIND, pose) == {**RIG, "found": True}
+        assert comfy.page.evaluate(FIND, pose) == {**DEMO, "found": True}
 
 
 def test_the_character_is_found_from_within_a_subgraph(comfy: ComfyPage, with_student: str) -> None:
@@ -105,7 +104,7 @@ def test_the_character_is_found_from_within_a_subgraph(comfy: ComfyPage, with_st
     comfy.connect(pose, 0, render, "poses")
     comfy.connect(student, 0, render, "student")
     script = """async (id) => {
-        const { findCharacter } = await import("/extensions/tha4/js/graph.js");
+        const { findCharacter } = await import("/extensions/tha4/js/character.js");
         const { library } = await import("/extensions/tha4/js/library.js");
         await library.load(true);
         app.graph.convertToSubgraph(new Set([app.graph.getNodeById(id)]));

@@ -33,6 +33,7 @@ STAGES = {"face": 4, "level0": 4, "level1": 2, "level2": 1}  # what a frame's si
 BUILT_IN_SINE = "fn sine(turns: vec4f) -> vec4f { return sin(turns * 6.283185307); }"
 OPEN = """async ([student, size, renderer]) => {
     const { Puppet } = await import("/puppet/puppet.js");
+    window.puppet?.close();
     const canvas = document.createElement("canvas");
     document.body.replaceChildren(canvas);
     window.puppet = await Puppet.open(student, renderer.floats ? null : canvas, { size, renderer });
@@ -56,9 +57,12 @@ def site(students: dict[str, Path]) -> Iterator[str]:
         yield address
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def page(gpu_browser: Browser, site: str) -> Iterator[Page]:
-    """A page of the site. It asks no other host for anything, and nothing stands in its console as an error."""
+    """A page of the site for all tests: a device compiles each kernel once, which takes ten seconds on a CPU.
+
+    It asks no other host for anything, and nothing stands in its console as an error.
+    """
     page = gpu_browser.new_page()
     hosts, errors = set(), []
     page.on("request", lambda request: hosts.add(request.url.split("/puppet")[0].split("/students")[0]))
@@ -90,7 +94,6 @@ def test_only_our_own_sine_is_exact_everywhere(page: Page, students: dict[str, P
     expected = premultiplied(tha4.Student.load(students["lambda_00"]), pose, size)[0]
     page.evaluate(OPEN, ["/students/lambda_00", size, {"floats": True}])
     assert psnr(rendered(page, pose[0], size), expected) >= 100
-    page.evaluate("() => puppet.close()")
     page.evaluate(OPEN, ["/students/lambda_00", size, {"floats": True, "sine": BUILT_IN_SINE}])
     assert psnr(rendered(page, pose[0], size), expected) < 80
 
@@ -126,24 +129,6 @@ def test_a_face_that_stays_is_not_computed_again_and_one_that_moves_is(page: Pag
     expected = premultiplied(tha4.Student.load(students["demo"]), poses, size)
     for pose, frame in zip(poses, expected, strict=True):
         assert levels_off(rendered(page, pose, size, np.uint8) / np.float32(255), frame).max() <= 1
-
-
-def test_a_lost_device_comes_back_with_the_last_frame(page: Page) -> None:
-    page.evaluate(OPEN, ["/students/demo", 64, {}])
-    before, after, later = page.evaluate("""async () => {
-        const pose = Array(45).fill(0.3);
-        await puppet.render(pose);
-        const before = [...await puppet.pixels()];
-        await new Promise((done, failed) => {
-            Object.assign(puppet, { onRestore: done, onLost: failed });
-            puppet.gpu.device.destroy();
-        });
-        const after = [...await puppet.pixels()];
-        await puppet.render(Array(45).fill(0));
-        return [before, after, [...await puppet.pixels()]];
-    }""")
-    assert before == after
-    assert later != after
 
 
 def test_closing_gives_the_memory_back(page: Page) -> None:
@@ -219,6 +204,24 @@ def test_pictures_are_resized_as_the_library_does(page: Page, inputs: int, outpu
         unit, size=(outputs, inputs), mode="bicubic", align_corners=False, antialias=True
     )
     np.testing.assert_allclose(matrix, expected[0, 0].numpy(), atol=1e-4)  # PyTorch takes its weights in float32
+
+
+def test_a_lost_device_comes_back_with_the_last_frame(page: Page) -> None:
+    page.evaluate(OPEN, ["/students/demo", 64, {}])
+    before, after, later = page.evaluate("""async () => {
+        const pose = Array(45).fill(0.3);
+        await puppet.render(pose);
+        const before = [...await puppet.pixels()];
+        await new Promise((done, failed) => {
+            Object.assign(puppet, { onRestore: done, onLost: failed });
+            puppet.gpu.device.destroy();
+        });
+        const after = [...await puppet.pixels()];
+        await puppet.render(Array(45).fill(0));
+        return [before, after, [...await puppet.pixels()]];
+    }""")
+    assert before == after
+    assert later != after
 
 
 @pytest.mark.parametrize(("size", "tiles"), [(64, 1), (64, 2), (256, 2), (512, 1)])

@@ -7,6 +7,8 @@ const STAGES = ["face", "level0", "level1", "level2"];
 const SIDES = { face: 1 / 4, level0: 1 / 4, level1: 1 / 2, level2: 1 }; // of the frame's side
 const FACE_POSE = 39;
 const VEC4 = 16; // bytes
+// By device, the pipelines by their WGSL: students differ in their weights alone, so that the second opens at once.
+const compiled = new WeakMap();
 
 export class Renderer {
   /**
@@ -103,9 +105,15 @@ export class Renderer {
     Object.assign(this, { sized: [], kept: [], size: 0 });
   }
 
-  async #pipeline(code) {
-    const module = this.device.createShaderModule({ code });
-    return this.device.createComputePipelineAsync({ layout: "auto", compute: { module, entryPoint: "main" } });
+  #pipeline(code) {
+    const known = compiled.get(this.device) ?? new Map();
+    compiled.set(this.device, known);
+    if (!known.has(code)) {
+      const module = this.device.createShaderModule({ code });
+      const compute = { module, entryPoint: "main" };
+      known.set(code, this.device.createComputePipelineAsync({ layout: "auto", compute }));
+    }
+    return known.get(code);
   }
 
   #weights(stage) {

@@ -12,7 +12,7 @@ from ..tha4_core.errors import MissingWeightsError, THA4Error
 from ..tha4_core.picture.character import Character
 from ..tha4_core.picture.model_space import SIZE
 from ..tha4_core.pose import Poses
-from ..tha4_core.teacher import Teacher, convert_files, outputs_sheet
+from ..tha4_core.teacher import Teacher, outputs_sheet
 from ..tha4_core.weights import PUBLICATIONS, Repository, download_teacher, find_teacher_files
 from . import host, types
 from .render import FrameSource, RenderJob, image_inputs, image_outputs, poses_input, render_images
@@ -94,9 +94,7 @@ class LoadTeacher(io.ComfyNode):
             sources = [own] if repo_id.strip() else []
             shapes = Teacher.shapes(publication.architecture)
             files = download_teacher(folders[0], shapes, publication, sources, progress=progress)
-        return io.NodeOutput(
-            Teacher.load_files(convert_files(files, folders[0], publication, progress), _dtype(precision))
-        )
+        return io.NodeOutput(Teacher.load_files(files, _dtype(precision), publication))
 
 
 def _dtype(precision: str) -> torch.dtype:

@@ -9,12 +9,11 @@ from pathlib import Path
 
 import torch
 
-from tha4_core.weights import THA4_TEACHER, RetrySettings, find_teacher_files, read_state_dict
+from tha4_core.weights import THA4_TEACHER, find_teacher_files, read_state_dict
 
 ROOT = Path(__file__).parents[1]
 NETWORKS = THA4_TEACHER.networks
 SHAPES = {name: {f"{name}.weight": (96 + 8 * i, 256), f"{name}.bias": (96 + 8 * i,)} for i, name in enumerate(NETWORKS)}
-HASTY = RetrySettings(timeout=2.0, attempts=3, delay=0.05)
 OLD, NEW = 1, 2
 
 

@@ -1,4 +1,4 @@
-"""Writing files whole or not at all: under a temporary name first."""
+"""Writing files whole or not at all: under a temporary name first. Names that Windows cannot have."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 _RETRY_SECONDS = 0.5
+_DEVICES = {"con", "prn", "aux", "nul", *(f"{name}{n}" for name in ("com", "lpt") for n in "0123456789¹²³")}
 
 
 @contextmanager
@@ -34,3 +35,8 @@ def replace(source: Path, target: Path) -> None:
     except PermissionError:
         time.sleep(_RETRY_SECONDS)
         os.replace(source, target)
+
+
+def is_reserved_on_windows(name: str) -> bool:
+    """Whether Windows takes the name of a file or folder for a device's (`con.png` too), or would shorten it."""
+    return name[-1:] in {".", " "} or name.split(".")[0].rstrip(" ").lower() in _DEVICES

@@ -14,12 +14,12 @@ import torch
 import torch.distributed
 from torch import Tensor, nn
 
+from ..atomic_write import is_reserved_on_windows
 from ..errors import DistillError, WeightsError
 from ..picture.character import Character
 from ..pose import check_poses
 from ..student import Student
 from ..weights import StateDict, load_strictly
-from ..weights.folders import is_reserved_on_windows
 from .batches import BodySampler, FaceSampler, generator, load_faces
 from .evaluation import evaluate
 from .initialisation import initialise

@@ -6,7 +6,7 @@ outputs   what a teacher gives beside frames: targets for distillation, a mask o
 """
 
 from .outputs import Targets, outputs_sheet
-from .pipeline import ARCHITECTURES, PRECISIONS, Teacher, THA3Teacher, THA4Teacher, convert_files
+from .pipeline import ARCHITECTURES, PRECISIONS, Teacher, THA3Teacher, THA4Teacher
 
 __all__ = [
     "ARCHITECTURES",
@@ -15,6 +15,5 @@ __all__ = [
     "THA4Teacher",
     "Targets",
     "Teacher",
-    "convert_files",
     "outputs_sheet",
 ]

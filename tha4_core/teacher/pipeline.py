@@ -36,14 +36,10 @@ from ..picture.character import Character
 from ..weights import (
     THA3_NETWORKS,
     THA4_NETWORKS,
-    Files,
-    ProgressCallback,
     Publication,
     StateDict,
-    convert_teacher_files,
     find_any_teacher_files,
     load_strictly,
-    no_progress,
     read_state_dict,
 )
 from .cache import ImageCache
@@ -100,10 +96,12 @@ class Teacher(nn.Module, ABC):
         return cls.load_files(find_any_teacher_files(Path(folder)), precision)
 
     @classmethod
-    def load_files(cls, files: Mapping[str, Path], precision: torch.dtype = torch.float32) -> Teacher:
-        """As `load`, from the file of each network, wherever it lies."""
+    def load_files(
+        cls, files: Mapping[str, Path], precision: torch.dtype = torch.float32, publication: Publication | None = None
+    ) -> Teacher:
+        """As `load`, from the file of each network, wherever it lies; refused if it is not of `publication`."""
         weights = ((name, read_state_dict(path), str(path)) for name, path in files.items())
-        return cls._build(_system(files), weights, precision)
+        return cls._build(_system(files), weights, precision, publication)
 
     @classmethod
     def from_state_dicts(cls, state_dicts: Mapping[str, StateDict], precision: torch.dtype = torch.float32) -> Teacher:
@@ -120,15 +118,22 @@ class Teacher(nn.Module, ABC):
         return {name: dict(shapes) for name, shapes in _shapes(architecture).items()}
 
     @classmethod
-    def _build(cls, system: str, weights: Iterator[tuple[str, StateDict, str]], precision: torch.dtype) -> Teacher:
+    def _build(
+        cls,
+        system: str,
+        weights: Iterator[tuple[str, StateDict, str]],
+        precision: torch.dtype,
+        publication: Publication | None = None,
+    ) -> Teacher:
         """The teacher of five (name, state dict, file) that come one by one, so that one at a time takes memory."""
         first = next(weights)
-        architecture = _architecture(system, first[1])
+        architecture = publication.architecture if publication else _architecture(system, first[1])
+        model = publication.title if publication else first[2]
         with torch.device("meta"):  # no time for numbers that are overwritten
             teacher = ARCHITECTURES[architecture](precision)
         teacher.to_empty(device="cpu")
         for name, state_dict, source in chain([first], weights):
-            _refuse_foreign(architecture, name, state_dict, source, first[2])
+            _refuse_foreign(architecture, name, state_dict, source, model)
             load_strictly(teacher.get_submodule(name), state_dict, source)
         teacher._set_precision()
         teacher._lay_out()
@@ -322,22 +327,6 @@ ARCHITECTURES: dict[str, Callable[[torch.dtype], Teacher]] = {
     "THA3 separable": partial(THA3Teacher, separable=True),
 }
 """The teachers that there are, by the architecture that a Publication names. Half variants differ in nothing here."""
-
-
-def convert_files(
-    files: Files, folder: Path, publication: Publication, progress: ProgressCallback = no_progress
-) -> Files:
-    """`convert_teacher_files` for a publication, into its own folder in `folder` (such as models/tha4/teacher).
-
-    Raises WeightsError that also says what a file is, where it is another network's or publication's.
-    """
-    architecture = publication.architecture
-    try:
-        return convert_teacher_files(files, publication.folder_in(folder), _shapes(architecture), progress)
-    except WeightsError:
-        for name, path in files.items():
-            _refuse_foreign(architecture, name, read_state_dict(path), str(path), publication.title)
-        raise
 
 
 def _refuse_foreign(architecture: str, name: str, state_dict: StateDict, source: str, model: str) -> None:

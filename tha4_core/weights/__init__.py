@@ -2,19 +2,18 @@
 
 state_dict      reading .safetensors and .pt files safely, checking them against a network, writing them
 publications    which teachers are published, under which licence, at which address
-teacher_files   finding the five files of a teacher, converting them to .safetensors, replacing them in one step
+teacher_files   finding the five files of a teacher
 downloads       downloading a teacher, or one file of a hub repository
 hub             files of a hub repository
 archive         the ZIP of THA4's author
 
-`python -m tha4_core.weights pack` makes a folder that can be uploaded to a hub. Below all: `folders` (locks, checksums,
-small JSON files) and `progress` (reports, interrupts, retries).
+Below all: `folders` (locks, room on the disk, names) and `progress` (reports, interrupts, retries).
 """
 
 from .archive import Archive
 from .downloads import download_hub_file, download_teacher
 from .hub import Repository
-from .progress import ProgressCallback, RetrySettings, no_progress
+from .progress import Progress, ProgressCallback
 from .publications import PUBLICATIONS, THA3_NETWORKS, THA4_NETWORKS, THA4_TEACHER, Publication
 from .state_dict import (
     StateDict,
@@ -25,7 +24,7 @@ from .state_dict import (
     read_torch,
     write_safetensors,
 )
-from .teacher_files import Files, Shapes, convert_teacher_files, find_any_teacher_files, find_teacher_files
+from .teacher_files import Files, Shapes, find_any_teacher_files, find_teacher_files
 
 __all__ = [
     "PUBLICATIONS",
@@ -34,20 +33,18 @@ __all__ = [
     "THA4_TEACHER",
     "Archive",
     "Files",
+    "Progress",
     "ProgressCallback",
     "Publication",
     "Repository",
-    "RetrySettings",
     "Shapes",
     "StateDict",
     "check_is_no_placeholder",
-    "convert_teacher_files",
     "download_hub_file",
     "download_teacher",
     "find_any_teacher_files",
     "find_teacher_files",
     "load_strictly",
-    "no_progress",
     "read_safetensors",
     "read_state_dict",
     "read_torch",

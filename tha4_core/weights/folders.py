@@ -1,19 +1,13 @@
-"""Folders that several threads and processes write to: their lock, room on the disk, checksums, small JSON files."""
+"""Folders that several threads and processes write to: their lock, room on the disk, names of files in them."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
-from ..atomic_write import temporary_file
 from ..errors import DownloadError
-
-_DEVICES = {"con", "prn", "aux", "nul", *(f"{name}{n}" for name in ("com", "lpt") for n in "0123456789¹²³")}
 
 
 @contextmanager
@@ -56,39 +50,7 @@ def megabytes(count: int) -> str:
     return f"{count / 1e6:.0f} MB" if count >= 1e7 else f"{count / 1e6:.3f} MB"
 
 
-def sha256_of(path: Path, poll: Callable[[], None] = lambda: None) -> str:
-    """The sha256 of a file in hexadecimal digits; `poll` is called after every block."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-            poll()
-    return digest.hexdigest()
-
-
-def size_of(path: Path) -> int:
-    """The bytes of a file; 0 where there is none."""
-    try:
-        return path.stat().st_size
-    except (FileNotFoundError, NotADirectoryError):
-        return 0
-
-
-def is_reserved_on_windows(name: str) -> bool:
-    """Whether Windows takes the name of a file or folder for a device's (`con.png` too), or would shorten it."""
-    return name[-1:] in {".", " "} or name.split(".")[0].rstrip(" ").lower() in _DEVICES
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """The object in a JSON file; empty where there is no such file or it is damaged."""
-    try:
-        found = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
-def write_json(path: Path, content: dict[str, Any]) -> None:
-    """Replace a JSON file in one step."""
-    with temporary_file(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=2), "utf-8")
+def is_safe(path: str) -> bool:
+    """Whether a relative path from a workflow or a repository leads nowhere else."""
+    plain = not set(path) & set('\\:*?"<>|') and all(ord(letter) >= 32 for letter in path)
+    return plain and all(part and part[0] != "." for part in path.split("/"))

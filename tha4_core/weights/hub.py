@@ -6,19 +6,23 @@ progress class (0.x and the first of 1.x) report whole files only, and their thr
 
 from __future__ import annotations
 
+import hashlib
 import inspect
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..errors import DownloadError
-from .folders import sha256_of
+from .folders import check_room, is_safe
 from .progress import BUSY, Progress, TemporaryError
+from .publications import Publication
+from .teacher_files import match_files, what_is_missing
 
 if TYPE_CHECKING:
-    from huggingface_hub.hf_api import ModelInfo, RepoSibling
+    from huggingface_hub.hf_api import RepoSibling
 
 T = TypeVar("T")
 
@@ -37,63 +41,93 @@ class Repository:
     endpoint: str | None = None
     token: str | None = None
 
-    @property
-    def label(self) -> str:
-        """What is noted beside the files that came from here."""
+    def __str__(self) -> str:
         return "/".join(filter(None, ("hub:", self.repo_id, self.within))) + f"@{self.revision}"
 
+    def download(self, publication: Publication, folder: Path, progress: Progress) -> list[tuple[str, Path, str]]:
+        """The file of each network, downloaded into `folder`: the network, the file, and its name in errors.
 
-def list_repository(repository: Repository, progress: Progress) -> tuple[str, dict[PurePosixPath, RepoSibling]]:
-    """The commit that a revision stands for, and the files at it. Raises DownloadError."""
-    from huggingface_hub import HfApi
+        The five may lie in any folder of the repository. Raises DownloadError.
+        """
+        commit, listing = self.list_files(progress)
+        paths = [path for path in listing if not self.within or self.within in path.parts[:-1]]
+        found = match_files(paths, publication.networks)
+        if not found:
+            missing = what_is_missing(paths, publication.networks)
+            where = f" in a folder {self.within}" if self.within else ""
+            raise DownloadError(f"{self.repo_id}: not a {publication.title}: it has no {missing}{where}.")
+        text = f"Downloading {self.repo_id} from the hub ({publication.licence})"
+        files = self.download_files(commit, [listing[path] for path in found.values()], folder, progress, text)
+        return [(n, file, f"{self.repo_id}/{path}") for (n, path), file in zip(found.items(), files, strict=True)]
 
-    api = HfApi(endpoint=repository.endpoint, token=repository.token)
-    repo_id, revision, timeout = repository.repo_id, repository.revision, progress.retry.timeout
+    def list_files(self, progress: Progress) -> tuple[str, dict[PurePosixPath, RepoSibling]]:
+        """The commit that the revision stands for, and the files at it. Raises DownloadError."""
+        from huggingface_hub import HfApi
 
-    def ask() -> ModelInfo:
-        return api.model_info(repo_id, revision=revision, files_metadata=True, timeout=timeout)
+        progress.start(f"Asking the hub for {self.repo_id}")
+        model_info = HfApi(self.endpoint, self.token).model_info
+        ask = partial(model_info, revision=self.revision, files_metadata=True, timeout=progress.timeout)
+        info = self._call(self.repo_id, progress, lambda: ask(self.repo_id))
+        files = {PurePosixPath(file.rfilename): file for file in info.siblings or [] if is_safe(file.rfilename)}
+        return info.sha or self.revision, files
 
-    info = _ask(ask, repository, repo_id, progress)
-    return info.sha or revision, {PurePosixPath(file.rfilename): file for file in info.siblings or []}
+    def download_files(
+        self, commit: str, files: Sequence[RepoSibling], folder: Path, progress: Progress, text: str
+    ) -> list[Path]:
+        """Download files into `folder` and check their sha256; those that lie there and are right are taken.
 
+        `folder` is for downloads alone: the hub's client keeps its own notes in it. As many bytes again stay free on
+        its disk. Raises DownloadError; where the content was wrong, all of `folder` is removed.
+        """
+        total = sum(file.size or 0 for file in files)
+        folder.mkdir(parents=True, exist_ok=True)
+        check_room(folder, 2 * total - sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()))
+        progress.start(text, total)
+        try:
+            return [self._download(commit, file, folder, progress) for file in files]
+        except _WrongContentError:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
 
-def download_file(repository: Repository, commit: str, file: RepoSibling, folder: Path, progress: Progress) -> Path:
-    """Download one file to `folder`/NAME and check its sha256; a file that lies there and is right is taken.
+    def _download(self, commit: str, file: RepoSibling, folder: Path, progress: Progress) -> Path:
+        from huggingface_hub import hf_hub_download
 
-    `folder` is for downloads alone: the hub's client keeps its own notes in it. Raises DownloadError.
-    """
-    from huggingface_hub import hf_hub_download
+        name, before = f"{self.repo_id}/{file.rfilename}", progress.done
+        settings: dict[str, Any] = {"endpoint": self.endpoint, "token": self.token, "library_name": "tha4"}
+        if "tqdm_class" in inspect.signature(hf_hub_download).parameters:
+            settings["tqdm_class"] = _progress_class(progress)
+        fetch = partial(hf_hub_download, revision=commit, local_dir=folder, etag_timeout=progress.timeout, **settings)
 
-    name, before = f"{repository.repo_id}/{file.rfilename}", progress.done
-    options: dict[str, Any] = {
-        "revision": commit,
-        "endpoint": repository.endpoint,
-        "token": repository.token,
-        "library_name": "tha4",
-        "local_dir": folder,
-        "etag_timeout": progress.retry.timeout,
-    }
-    if "tqdm_class" in inspect.signature(hf_hub_download).parameters:
-        options["tqdm_class"] = _progress_class(progress)
+        def fetch_and_check() -> Path:
+            path = Path(fetch(self.repo_id, file.rfilename))
+            if file.lfs and hashlib.sha256(path.read_bytes()).hexdigest() != file.lfs.sha256:
+                raise _WrongContentError(
+                    f"{name}: its sha256 is not {file.lfs.sha256}, which the hub gives; it was damaged on the way. "
+                    "It was deleted; try again."
+                )
+            return path
 
-    def fetch(force: bool = False) -> Path:
-        path = Path(hf_hub_download(repository.repo_id, file.rfilename, force_download=force, **options))
-        if file.lfs and sha256_of(path) != file.lfs.sha256:
-            path.unlink()
-            raise _WrongContentError(
-                f"{name}: its sha256 is not {file.lfs.sha256}, which the hub gives; it was damaged on the way. "
-                "It was deleted; try again."
-            )
+        path = self._call(name, progress, fetch_and_check)
+        progress.done = before + (file.size or 0)
+        progress.report()
         return path
 
-    try:
-        path = _ask(fetch, repository, name, progress)
-    except _WrongContentError:  # what an earlier download left there may be damaged
-        progress.done = before
-        path = _ask(partial(fetch, force=True), repository, name, progress)
-    progress.done = before + (file.size or 0)
-    progress.report()
-    return path
+    def _call(self, name: str, progress: Progress, work: Callable[[], T]) -> T:
+        """What a call of the hub's client gives. It is tried again where that may help; errors become ours."""
+        from huggingface_hub import errors
+
+        # RuntimeError is Xet's. The client has changed its HTTP library twice; the bases of its own error are that
+        # library's, whichever it is.
+        hub_errors: tuple[type[Exception], ...] = (OSError, RuntimeError, errors.HFValidationError)
+        hub_errors += errors.HfHubHTTPError.__bases__
+
+        def translated() -> T:
+            try:
+                return work()
+            except hub_errors as error:
+                raise _translated(error, self, name) from error
+
+        return progress.with_retries(lambda: progress.wait_for(translated))
 
 
 class _WrongContentError(DownloadError):
@@ -120,56 +154,33 @@ def _progress_class(progress: Progress) -> type:
             self.n += n or 0
             progress.done = before + int(self.n)
 
-        def update_transfer(self, n: float) -> None:
-            """Bytes on the line, which Xet's client tells apart from those of the file."""
+        # Xet's client also tells of bytes and rates on the line.
+        def update_transfer(self, n: float) -> None: ...
 
-        def set_transfer_postfix_str(self, text: str, refresh: bool = True) -> None:
-            """The rate on the line, as text."""
+        def set_transfer_postfix_str(self, text: str, refresh: bool = True) -> None: ...
 
     return ProgressBar
 
 
-def _ask(work: Callable[[], T], repository: Repository, name: str, progress: Progress) -> T:
-    """The result of a call of the hub's client, which is tried again where that may help; errors as ours."""
-    from huggingface_hub import errors
-
-    # RuntimeError is Xet's. The client has changed its HTTP library twice; the bases of its own error are that
-    # library's, whichever it is.
-    hub_errors: tuple[type[Exception], ...] = (
-        OSError,
-        RuntimeError,
-        errors.HFValidationError,
-        *errors.HfHubHTTPError.__bases__,
-    )
-
-    def translated() -> T:
-        try:
-            return work()
-        except hub_errors as error:
-            raise _translated(error, repository, name) from error
-
-    return progress.with_retries(lambda: progress.wait_for(translated))
-
-
 def _translated(error: Exception, repository: Repository, name: str) -> Exception:
+    """The error to raise for one of the hub's client."""
     from huggingface_hub import errors
 
     if isinstance(error, errors.LocalEntryNotFoundError) and isinstance(error.__cause__, Exception):
         return _translated(error.__cause__, repository, name)
     refusals = {
-        errors.HFValidationError: f"{repository.repo_id!r} is no repository of the hub; write it as owner/name.",
-        errors.GatedRepoError: f"{name}: accept its terms on the hub and log in (hf auth login), then try again.",
-        errors.RepositoryNotFoundError: f"{name}: the hub has no such repository, or it is private and you are not "
-        "logged in.",
-        errors.RevisionNotFoundError: f"{name}: it has no branch, tag or commit {repository.revision!r}.",
-        errors.OfflineModeIsEnabled: f"{name}: HF_HUB_OFFLINE is set, so nothing can be downloaded from the hub.",
+        errors.HFValidationError: "the hub can have no repository of this name; write it as owner/name.",
+        errors.GatedRepoError: "accept its terms on the hub and log in (hf auth login), then try again.",
+        errors.RepositoryNotFoundError: "the hub has no such repository, or it is private and you are not logged in.",
+        errors.RevisionNotFoundError: f"it has no branch, tag or commit {repository.revision!r}.",
+        errors.OfflineModeIsEnabled: "HF_HUB_OFFLINE is set, so nothing can be downloaded from the hub.",
     }
-    for kind, message in refusals.items():
-        if isinstance(error, kind):
-            return DownloadError(message)
+    refusal = next((text for kind, text in refusals.items() if isinstance(error, kind)), None)
     status = getattr(getattr(error, "response", None), "status_code", None)
-    if status in (401, 403):
-        return DownloadError(f"{name}: the hub refuses access (HTTP {status}). Log in (hf auth login).")
+    if refusal is None and status in (401, 403):
+        refusal = f"the hub refuses access (HTTP {status}). Log in (hf auth login)."
+    if refusal is not None:
+        return DownloadError(f"{name}: {refusal}")
     if status == 416 or "Consistency check failed" in str(error):
         return _WrongContentError(f"{name}: the hub sends another number of bytes than it lists.")
     if status is not None and status not in BUSY:

@@ -1,14 +1,13 @@
-"""Progress of long work: reports, waiting for servers so that an interrupt takes effect at once, and retries."""
+"""Progress of downloads: reports, interrupts that take effect at once, and retries."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, wait
-from dataclasses import dataclass
 from functools import partial
 from threading import Thread
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
 from ..errors import DownloadError
 
@@ -24,22 +23,6 @@ def no_progress(done: int, total: int | None, rate: float, text: str) -> None:
     """A progress callback that shows nothing."""
 
 
-@dataclass(frozen=True)
-class RetrySettings:
-    """When to give up on a server.
-
-    `timeout`: seconds without an answer; `attempts`: in a row without any new byte; `delay`: seconds before the second
-    attempt, doubled before each one after it.
-    """
-
-    timeout: float = 30.0
-    attempts: int = 5
-    delay: float = 1.0
-
-
-DEFAULT_RETRY = RetrySettings()
-
-
 class TemporaryError(DownloadError):
     """A failure that may pass when it is tried again."""
 
@@ -50,8 +33,12 @@ class Progress:
     What the callback raises interrupts the work; `interrupted` is then true.
     """
 
-    def __init__(self, callback: ProgressCallback, text: str, retry: RetrySettings = DEFAULT_RETRY) -> None:
-        self._callback, self.retry, self.interrupted = callback, retry, False
+    timeout: ClassVar[float] = 30.0  # seconds without an answer before a server is given up
+    attempts: ClassVar[int] = 5  # in a row without any new byte
+    delay: ClassVar[float] = 1.0  # seconds before the second attempt, doubled before each one after it
+
+    def __init__(self, callback: ProgressCallback, text: str) -> None:
+        self._callback, self.interrupted = callback, False
         self.start(text)
 
     def start(self, text: str, total: int | None = None, done: int = 0) -> None:
@@ -60,9 +47,8 @@ class Progress:
         self._start, self._done_at_start = time.monotonic(), done
         self.report()
 
-    def advance(self, count: int = 0) -> None:
-        """Add `count` bytes, and report if it is time to."""
-        self.done += count
+    def poll(self) -> None:
+        """Report if it is time to."""
         if time.monotonic() - self._reported >= INTERVAL:
             self.report()
 
@@ -79,7 +65,7 @@ class Progress:
     def wait_for(self, work: Callable[[], T]) -> T:
         """The result of `work`, done in another thread, because it blocks, while this one reports.
 
-        An interrupt ends the wait at once; the other thread goes on until `work` ends by itself.
+        `work` may set `done`. An interrupt ends the wait at once; the other thread goes on until `work` ends by itself.
         """
         future: Future[T] = Future()
 
@@ -92,7 +78,7 @@ class Progress:
         # A daemon: the program can end while a server keeps the thread waiting.
         Thread(target=run, name="tha4-download", daemon=True).start()
         while not wait([future], INTERVAL).done:
-            self.advance()
+            self.poll()
         return future.result()
 
     def with_retries(self, action: Callable[[], T]) -> T:
@@ -107,6 +93,6 @@ class Progress:
             except TemporaryError as error:
                 failures = 1 if self.done > most else failures + 1
                 most = max(most, self.done)
-                if failures >= self.retry.attempts:
+                if failures >= self.attempts:
                     raise DownloadError(f"{error} Gave up after {failures} tries.") from error
-            self.wait_for(partial(time.sleep, self.retry.delay * 2 ** (failures - 1)))
+            self.wait_for(partial(time.sleep, self.delay * 2 ** (failures - 1)))

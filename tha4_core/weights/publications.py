@@ -40,10 +40,10 @@ class Publication:
         """Where its files belong in a folder of teachers: a variant in a folder of its own, apart from THA4's files."""
         return teachers / f"tha3_{self.variant}" if self.variant else teachers
 
-    def metadata(self) -> dict[str, str]:
-        """What is written into files that are made of its own."""
+    def metadata(self, source: str) -> dict[str, str]:
+        """What is written into files that are made of its own, which came from `source`."""
         about = {"title": self.title, "author": self.author, "licence": self.licence, "paper": self.paper}
-        return about | {"source": self.link}
+        return about | {"source": source}
 
     def by_hand(self, folder: Path) -> str:
         """How to get the files into `folder` without our help: link, size, licence and names."""

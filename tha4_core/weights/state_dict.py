@@ -7,6 +7,7 @@ import pickle
 import struct
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import safetensors
@@ -135,6 +136,15 @@ def check_is_no_placeholder(path: Path) -> None:
             f"{path}: this is a web page that was saved under this name, not the file itself. Download the file again "
             "with the download button of that page; a login may be needed first."
         )
+
+
+@contextmanager
+def name_in_errors(path: Path, name: str) -> Iterator[None]:
+    """Call a temporary file `name` in every WeightsError about it."""
+    try:
+        yield
+    except WeightsError as error:
+        raise WeightsError(str(error).replace(str(path), name)) from error
 
 
 def load_strictly(network: nn.Module, state_dict: StateDict, source: str) -> None:

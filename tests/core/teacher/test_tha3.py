@@ -15,7 +15,7 @@ from tests import recipe
 from tha4_core.errors import MissingWeightsError, WeightsError
 from tha4_core.picture.character import Character, square_picture
 from tha4_core.picture.reading import open_picture
-from tha4_core.teacher import Teacher, THA3Teacher, THA4Teacher, convert_files, outputs_sheet
+from tha4_core.teacher import Teacher, THA3Teacher, THA4Teacher, outputs_sheet
 from tha4_core.weights import PUBLICATIONS, Publication
 
 PICTURE = recipe.REFERENCE / "reference" / "lambda_00" / "character.png"
@@ -202,22 +202,13 @@ def test_mixtures_name_the_file_and_what_it_is(
         Teacher.load(tmp_path)
 
 
-def test_mixtures_are_told_before_they_are_converted(tmp_path: Path) -> None:
-    rotator = "two_algo_face_body_rotator"
-    put(tmp_path, {**zeros("THA3 separable"), rotator: zeros("THA3 standard")[rotator]})
-    files = {name: tmp_path / f"{name}.pt" for name in NETWORKS}
-    with pytest.raises(WeightsError, match=rf"/{rotator}.pt: these are the weights of {rotator} of THA3 standard, not"):
-        convert_files(files, tmp_path / "converted", PUBLICATIONS["THA3 separable"])
-    assert not list(tmp_path.rglob("*.safetensors"))
-
-
 def test_a_whole_set_of_another_variant_is_told(tmp_path: Path) -> None:
     put(tmp_path, zeros("THA3 standard"))
     files = {name: tmp_path / f"{name}.pt" for name in NETWORKS}
     with pytest.raises(
         WeightsError, match=r"standard, not of editor of THA3 separable, as THA3 teacher \(separable, f"
     ):
-        convert_files(files, tmp_path / "converted", PUBLICATIONS["THA3 separable"])
+        Teacher.load_files(files, publication=PUBLICATIONS["THA3 separable"])
 
 
 def test_files_of_both_systems_in_one_folder_are_refused(tmp_path: Path) -> None:

@@ -5,7 +5,6 @@ After each failure the folder holds the old five files or the new five, never so
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import os
 import re
@@ -21,7 +20,6 @@ import pytest
 import torch
 
 from tests.made_up_teacher import (
-    HASTY,
     NETWORKS,
     NEW,
     OLD,
@@ -37,11 +35,11 @@ from tests.made_up_teacher import (
     zipped,
 )
 from tests.servers import Served, Server
-from tha4_core.errors import DownloadError, MissingWeightsError, WeightsError
+from tha4_core.errors import DownloadError, WeightsError
 from tha4_core.weights import (
     THA4_TEACHER,
     Archive,
-    RetrySettings,
+    Progress,
     download_teacher,
     find_teacher_files,
     read_safetensors,
@@ -79,9 +77,8 @@ def folder(tmp_path: Path, server: Server) -> Path:
     return folder
 
 
-def fetch(server: Server, folder: Path, path: str = ZIP, sha256: str | None = None, **more: object) -> dict[str, Path]:
-    options = {"retry": HASTY, **more}
-    return download_teacher(folder, SHAPES, sources=[Archive(server.url(path), sha256)], **options)  # type: ignore[arg-type]
+def fetch(server: Server, folder: Path, path: str = ZIP, **more: object) -> dict[str, Path]:
+    return download_teacher(folder, SHAPES, sources=[Archive(server.url(path))], **more)  # type: ignore[arg-type]
 
 
 def fails(server: Server, folder: Path, error: type[Exception], message: str, **more: object) -> str:
@@ -89,7 +86,7 @@ def fails(server: Server, folder: Path, error: type[Exception], message: str, **
     with pytest.raises(error, match=message) as caught:
         fetch(server, folder, **more)
     assert whole_set(folder) == OLD
-    assert not list(folder.glob(".staging*"))
+    assert len(list(folder.rglob("*.safetensors"))) == 5
     return str(caught.value)
 
 
@@ -104,7 +101,7 @@ def test_an_archive_becomes_five_checked_files_and_is_fetched_once(tmp_path: Pat
     assert all(path.suffix == ".safetensors" for path in files.values())
     assert "CC BY-NC 4.0" in read_safetensors(files["upscaler"])[1]["licence"]
     left = sorted(path.suffix for path in (tmp_path / "teacher").rglob("*") if path.is_file())
-    assert left == sorted(["", ".json", *[".safetensors"] * 5])
+    assert left == sorted(["", *[".safetensors"] * 5])
     size = len(server.files[ZIP].body)
     assert any(total == size and "127.0.0.1" in text and "CC BY-NC" in text for _, total, _, text in progress.calls)
     assert fetch(server, tmp_path / "teacher") == files
@@ -135,11 +132,13 @@ def test_an_interrupt_keeps_the_part_and_the_next_call_fetches_only_the_rest(fol
     assert holds(fetch(server, folder), NEW)
     assert server.sent(ZIP)[-1] == size - had
     assert server.requests[-1].headers["range"] == f"bytes={had}-"
-    assert server.requests[-1].headers["if-range"] == '"one"'
 
 
 @pytest.mark.parametrize("after", [0, 100_000])
-def test_an_interrupt_does_not_wait_for_a_silent_server(folder: Path, server: Server, after: int) -> None:
+def test_an_interrupt_does_not_wait_for_a_silent_server(
+    folder: Path, server: Server, after: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Progress, "timeout", 30)
     server.files[ZIP].silent_after = after
     asked: list[float] = []
 
@@ -149,7 +148,7 @@ def test_an_interrupt_does_not_wait_for_a_silent_server(folder: Path, server: Se
         return len(asked) > 3
 
     with pytest.raises(InterruptedByUserError):
-        fetch(server, folder, progress=Recorder(stop), retry=RetrySettings(timeout=30))
+        fetch(server, folder, progress=Recorder(stop))
     assert time.monotonic() - asked[-1] < 1.0
     assert max(later - earlier for earlier, later in itertools.pairwise(asked)) < 1.0
     assert whole_set(folder) == OLD
@@ -176,42 +175,28 @@ def test_nobody_answers(folder: Path, server: Server) -> None:
     with Server() as gone:
         url = gone.url(ZIP)
     with pytest.raises(DownloadError, match="no connection to 127"):
-        download_teacher(folder, SHAPES, sources=[Archive(url)], retry=HASTY)
+        download_teacher(folder, SHAPES, sources=[Archive(url)])
     assert whole_set(folder) == OLD
 
 
-def test_a_silent_server_is_given_up_after_the_time_out(folder: Path, server: Server) -> None:
+def test_a_silent_server_is_given_up_after_the_time_out(
+    folder: Path, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Progress, "timeout", 0.5)
     server.files[ZIP].silent_after = 0
-    fails(
-        server, folder, DownloadError, "Gave up after 2 tries", retry=RetrySettings(timeout=0.5, attempts=2, delay=0.05)
-    )
-    assert len(server.sent(ZIP)) == 2
+    fails(server, folder, DownloadError, "Gave up after 3 tries")
+    assert len(server.sent(ZIP)) == 3
 
 
-def test_a_server_that_falls_silent_is_asked_for_the_rest(folder: Path, server: Server) -> None:
+def test_a_server_that_falls_silent_is_asked_for_the_rest(
+    folder: Path, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Progress, "timeout", 0.5)
+    monkeypatch.setattr(Progress, "attempts", 9)
     server.files[ZIP].silent_after = 200_000
     threading.Timer(1.5, lambda: setattr(server.files[ZIP], "silent_after", None)).start()
-    assert holds(fetch(server, folder, retry=RetrySettings(timeout=0.5, attempts=9, delay=0.1)), NEW)
+    assert holds(fetch(server, folder), NEW)
     assert any("range" in request.headers for request in server.requests)
-
-
-def test_a_wrong_hash_is_refused_and_the_file_deleted(folder: Path, server: Server) -> None:
-    fails(server, folder, DownloadError, "tha4-models.zip: its sha256 is", sha256="0" * 64)
-    assert not list(folder.rglob("*.zip.part"))
-    right = hashlib.sha256(server.files[ZIP].body).hexdigest()
-    assert holds(fetch(server, folder, sha256=right), NEW)
-
-
-def test_the_hash_of_the_first_download_is_demanded_of_later_ones(tmp_path: Path, server: Server) -> None:
-    files = fetch(server, tmp_path)
-    files["upscaler"].unlink()
-    server.files[ZIP].body, right = zipped(members(OLD)), server.files[ZIP].body
-    with pytest.raises(DownloadError, match="which the first download had"):
-        fetch(server, tmp_path)
-    with pytest.raises(MissingWeightsError):
-        find_teacher_files([tmp_path])
-    server.files[ZIP].body = right
-    assert holds(fetch(server, tmp_path), NEW)
 
 
 def test_a_truncated_archive_is_named_and_deleted(folder: Path, server: Server) -> None:
@@ -236,22 +221,23 @@ def test_a_web_page_instead_of_the_archive(folder: Path, server: Server) -> None
 def test_a_server_that_ignores_ranges_sends_all_of_it_again(folder: Path, server: Server) -> None:
     size = len(server.files[ZIP].body)
     server.files[ZIP].cuts, server.files[ZIP].ranges = [size // 2], False
-    sha256 = hashlib.sha256(server.files[ZIP].body).hexdigest()  # a ZIP with half of itself in front opens all the same
-    assert holds(fetch(server, folder, sha256=sha256), NEW)
+    progress = Recorder()
+    progress.stop = lambda done: "Unpacking" in progress.calls[-1][-1]
+    with pytest.raises(InterruptedByUserError):
+        fetch(server, folder, progress=progress)
     assert server.sent(ZIP)[-1] == size
+    # A ZIP with half of itself in front would open all the same.
+    assert next(folder.rglob("*.zip")).read_bytes() == server.files[ZIP].body
 
 
-@pytest.mark.parametrize("etag", ['"two"', None])
-def test_a_file_that_changed_between_two_calls_is_not_pieced_together(
-    folder: Path, server: Server, etag: str | None
-) -> None:
-    right = server.files[ZIP].body
-    wrong = bytes(byte ^ 0xFF for byte in right)
-    server.files[ZIP] = Served(wrong, etag and '"one"', silent_after=len(right) // 2)
+def test_a_file_that_changed_between_two_calls_is_found_out_by_its_checksums(folder: Path, server: Server) -> None:
+    right, other = server.files[ZIP].body, zipped(members(3))
+    server.files[ZIP] = Served(other, silent_after=len(other) // 2)
     with pytest.raises(InterruptedByUserError):
         fetch(server, folder, progress=Recorder(lambda done: done > len(right) // 4))
     assert next(folder.rglob("*.zip.part")).stat().st_size > len(right) // 4
-    server.files[ZIP] = Served(right, etag)
+    server.files[ZIP] = Served(right)
+    fails(server, folder, WeightsError, "in tha4-models.zip: cannot be unpacked")
     assert holds(fetch(server, folder), NEW)
 
 
@@ -266,26 +252,17 @@ def test_a_part_longer_than_the_file_starts_anew(folder: Path, server: Server) -
     assert server.sent(ZIP)[-2:] == [0, len(right)]
 
 
-def test_a_date_does_where_there_is_no_etag(folder: Path, server: Server) -> None:
-    size, date = len(server.files[ZIP].body), "Wed, 21 Oct 2015 07:28:00 GMT"
-    server.files[ZIP].etag, server.files[ZIP].headers = None, {"Last-Modified": date}
-    server.files[ZIP].cuts = [size // 2]
-    assert holds(fetch(server, folder), NEW)
-    assert server.requests[-1].headers["if-range"] == date
-    assert server.sent(ZIP)[-1] < size
-
-
 @pytest.mark.parametrize("name", ["../evil.pt", "tha4/../../evil.pt", "/evil.pt", "..\\evil.pt", "C:/evil.pt"])
-def test_an_archive_with_names_that_lead_outside_is_refused(folder: Path, server: Server, name: str) -> None:
+def test_names_in_an_archive_that_lead_outside_lead_nowhere(folder: Path, server: Server, name: str) -> None:
     server.files[ZIP].body = zipped({**members(), name: b"evil"})
-    fails(server, folder, WeightsError, "points outside")
+    assert holds(fetch(server, folder), NEW)
     assert not list(folder.parents[2].rglob("evil*"))
 
 
 def test_only_the_five_files_are_unpacked(tmp_path: Path, server: Server) -> None:
     server.files[ZIP].body = zipped({**members(), "tha4/setup.py": b"raise SystemExit", "tha4/extra.pt": b"x"})
     fetch(server, tmp_path)
-    assert {path.stem for path in tmp_path.rglob("*") if path.is_file()} == {*NETWORKS, "teacher", ".lock"}
+    assert {path.stem for path in tmp_path.rglob("*") if path.is_file()} == {*NETWORKS, ".lock"}
 
 
 class Evil:
@@ -321,12 +298,12 @@ def test_wrong_architectures_are_named_key_by_key(folder: Path, server: Server) 
 
 def test_an_archive_with_four_of_the_five(folder: Path, server: Server) -> None:
     server.files[ZIP].body = zipped({name: body for name, body in members().items() if "upscaler" not in name})
-    fails(server, folder, WeightsError, "does not hold each of body_morpher")
+    fails(server, folder, WeightsError, "it has no upscaler")
 
 
 def test_a_bomb_is_not_unpacked(folder: Path, server: Server) -> None:
     server.files[ZIP].body = zipped({**members(), "tha4/upscaler.pt": bytes(20_000_000)})
-    fails(server, folder, WeightsError, "upscaler.pt: unpacked it would be 20000000 bytes")
+    fails(server, folder, WeightsError, "upscaler.pt in tha4-models.zip: unpacked it would be 20000000 bytes")
 
 
 # The disk
@@ -467,13 +444,13 @@ shutil.copytree(folder, start)
 for steps in range(200):
     status = die_at(steps)
     seen.append(t.whole_set(folder))
-    littered = steps if list(folder.glob(".staging*")) else littered
+    littered = steps if seen[-1] == t.OLD and len(list(folder.rglob("*.safetensors"))) > 5 else littered
     if status == 0:
         break
     assert status == 9, status
 die_at(littered)
-assert littered and list(folder.glob(".staging*"))
-assert t.holds(fetch(), t.NEW) and not list(folder.glob(".staging*"))
+assert littered and len(list(folder.rglob("*.safetensors"))) > 5
+assert t.holds(fetch(), t.NEW) and len(list(folder.rglob("*.safetensors"))) == 5
 print(seen)
 """
     with start(code, server.url(ZIP), folder) as process:
@@ -518,7 +495,7 @@ except DownloadError as error:
 
 def test_importing_the_core_loads_no_client() -> None:
     code = """
-import sys, tha4_core, tha4_core.weights.downloads, tha4_core.weights.__main__
+import sys, tha4_core, tha4_core.weights.downloads
 print([name for name in ("requests", "huggingface_hub", "httpx", "filelock", "urllib3") if name in sys.modules])
 """
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)

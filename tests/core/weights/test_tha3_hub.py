@@ -11,15 +11,15 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from tests.made_up_teacher import HASTY, OLD, InterruptedByUserError, Recorder, pt, tensors, whole_set
+from tests.made_up_teacher import OLD, InterruptedByUserError, Recorder, pt, tensors, whole_set
 from tests.servers import COMMIT, Served, Server, add_repository
 from tha4_core.errors import DownloadError, MissingWeightsError
 from tha4_core.weights import (
     PUBLICATIONS,
     Files,
+    Progress,
     Publication,
     Repository,
-    RetrySettings,
     download_teacher,
     find_teacher_files,
     read_state_dict,
@@ -66,9 +66,8 @@ def server() -> Iterator[Server]:
 
 
 def fetch(server: Server, folder: Path, publication: Publication = STANDARD, **more: object) -> Files:
-    options = {"retry": HASTY, **more}
     sources = [repository_at(server, repo_id, publication) for repo_id in publication.repositories]
-    return download_teacher(folder, SHAPES, publication, sources, **options)  # type: ignore[arg-type]
+    return download_teacher(folder, SHAPES, publication, sources, **more)  # type: ignore[arg-type]
 
 
 def repository_at(server: Server, repo_id: str, publication: Publication = STANDARD) -> Repository:
@@ -183,19 +182,22 @@ FAILURES = {
 
 @pytest.mark.parametrize("failure", [*FAILURES, cut_again_and_again], ids=lambda failure: failure.__name__)
 def test_the_second_repository_stands_in_for_the_first(
-    server: Server, tmp_path: Path, failure: object, caplog: pytest.LogCaptureFixture
+    server: Server,
+    tmp_path: Path,
+    failure: object,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     failure(server)  # type: ignore[operator]
+    monkeypatch.setattr(Progress, "attempts", 1)  # the hub's own client tries five times, a second apart
     with caplog.at_level(logging.WARNING):
-        # The hub's own client tries five times, a second apart.
-        files = fetch(server, tmp_path, retry=RetrySettings(timeout=2.0, attempts=1))
+        files = fetch(server, tmp_path)
     assert origin(files) == SECOND
     assert find_teacher_files([tmp_path], STANDARD) == files
     assert "not from" in caplog.text
     assert FIRST in caplog.text
     assert {path.name for path in (tmp_path / "tha3_standard_float").iterdir()} <= {
         files["editor"].parent.name,
-        "teacher.json",
         ".lock",
     }
 
@@ -204,7 +206,7 @@ def test_the_second_repository_stands_in_for_the_first(
 def test_both_failures_are_named_and_what_was_there_stays(server: Server, tmp_path: Path, failure: object) -> None:
     home = tmp_path / "tha3_standard_float"
     old = replace(repository_at(server, SECOND), revision=COMMIT)
-    before = download_teacher(tmp_path, SHAPES, STANDARD, [old], retry=HASTY)
+    before = download_teacher(tmp_path, SHAPES, STANDARD, [old])
     failure(server)  # type: ignore[operator]
     server.files.pop(f"/api/models/{SECOND}/revision/main")
     with pytest.raises(DownloadError, match=FAILURES[failure]) as caught:  # type: ignore[index]

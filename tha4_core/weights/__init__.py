@@ -6,8 +6,7 @@ teacher_files   finding the five files of a teacher
 downloads       downloading a teacher, or one file of a hub repository
 hub             files of a hub repository
 archive         the ZIP of THA4's author
-
-Below all: `folders` (locks, room on the disk, names) and `progress` (reports, interrupts, retries).
+progress        reports, interrupts, retries
 """
 
 from .archive import Archive

@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from urllib.parse import urlsplit
 
 from ..errors import DownloadError, WeightsError
-from .folders import check_room
-from .progress import BUSY, Progress, TemporaryError
+from .progress import BUSY, Progress, TemporaryError, check_room
 from .publications import Publication
 from .state_dict import check_is_no_placeholder, name_in_errors
 from .teacher_files import match_files, what_is_missing

@@ -11,15 +11,14 @@ import logging
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
 from ..atomic_write import is_reserved_on_windows, replace
 from ..errors import DownloadError, WeightsError
 from .archive import Archive
-from .folders import is_safe, locked
-from .hub import Repository
+from .hub import Repository, is_safe
 from .progress import Progress, ProgressCallback, no_progress
 from .publications import THA4_TEACHER, Publication
 from .state_dict import check_state_dict, name_in_errors, read_state_dict, write_safetensors
@@ -49,7 +48,7 @@ def download_teacher(
     sources = sources or published or [Archive(publication.link)]
     reports = Progress(progress, "Waiting for another download to end")
     failures: list[DownloadError | WeightsError] = []
-    with _advice_on_errors(target, publication.by_hand(target)), locked(target, reports.poll):
+    with _advice_on_errors(target, publication.by_hand(target)), _locked(target, reports.poll):
         for source in sources:
             if files := files_in(target / _set_name(source), publication.networks):
                 return files
@@ -71,14 +70,13 @@ def download_hub_file(
     asking the hub. Raises DownloadError, and WeightsError for weights that cannot be read; nothing is kept then.
     """
     repo_id, revision = repository.repo_id, repository.revision
-    for name in (repo_id, revision, filename):
-        _check_name(name)
+    _check_names(repository, filename)
     target = folder / (repo_id if revision == "main" else f"{repo_id}@{revision}").replace("/", "--")
     path = target / filename
     address = f"{repository.endpoint or 'https://huggingface.co'}/{repo_id}/blob/{revision}/{filename}"
     by_hand = f"By hand: download {address} and put it at {path}."
     reports = Progress(progress, f"Waiting for another download of {filename} to end")
-    with _advice_on_errors(target, by_hand), locked(target, reports.poll):
+    with _advice_on_errors(target, by_hand), _locked(target, reports.poll):
         if path.is_file():
             return path
         commit, listing = repository.list_files(reports)
@@ -96,6 +94,18 @@ def download_hub_file(
         finally:
             shutil.rmtree(target / DOWNLOADS, ignore_errors=True)
         return path
+
+
+def _check_names(repository: Repository, filename: str) -> None:
+    """Raise DownloadError for names from a workflow that lead elsewhere, or that some system cannot have."""
+    for name in (repository.repo_id, repository.revision, filename):
+        if not is_safe(name):
+            raise DownloadError(f"{name!r}: refused as the name of a file; write a plain path such as folder/name.png.")
+    if reserved := next(filter(is_reserved_on_windows, filename.split("/")), ""):
+        raise DownloadError(
+            f"{filename!r}: refused as the name of a file, because Windows can have none that is named {reserved!r}. "
+            "Rename it in the repository, or take another file."
+        )
 
 
 def _download_set(
@@ -121,7 +131,7 @@ def _download_set(
         # It came whole and is wrong: download it anew. After an interrupt or a full disk it is worth keeping.
         shutil.rmtree(downloads, ignore_errors=True)
         raise
-    for old in set(target.glob("set-*")) - {new}:
+    for old in set(target.glob("set-" + 8 * "[0-9a-f]")) - {new}:
         shutil.rmtree(old, ignore_errors=True)
     shutil.rmtree(target / DOWNLOADS, ignore_errors=True)
     logger.info("%s: the weights are in place (from %s).", new, source)
@@ -144,16 +154,29 @@ def _convert(
     write_safetensors(out, own, metadata)
 
 
-def _check_name(name: str) -> None:
-    """Raise DownloadError for a path from a workflow that leads elsewhere, or that some system cannot have."""
-    if not is_safe(name):
-        raise DownloadError(f"{name!r}: refused as the name of a file; write a plain path such as folder/name.png.")
-    reserved = next((part for part in name.split("/") if is_reserved_on_windows(part)), None)
-    if reserved is not None:
-        raise DownloadError(
-            f"{name!r}: refused as the name of a file, because Windows can have none that is named {reserved!r}. "
-            "Rename it in the repository, or take another file."
-        )
+@contextmanager
+def _locked(folder: Path, while_waiting: Callable[[], None]) -> Iterator[None]:
+    """Hold the lock of a folder, which is made where it is missing.
+
+    The operating system frees the lock of a process that dies. Raises DownloadError where nothing can be written, in
+    the body too: a full disk can show itself at any step.
+    """
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(folder / ".lock")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        while not lock.is_locked:
+            try:
+                lock.acquire(timeout=0.2)
+            except Timeout:
+                while_waiting()
+        yield
+    except OSError as error:
+        reason = error.strerror or error
+        raise DownloadError(f"{folder}: cannot be written to ({reason}). Free some space, try again.") from error
+    finally:
+        lock.release()
 
 
 @contextmanager

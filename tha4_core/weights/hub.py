@@ -16,8 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..errors import DownloadError
-from .folders import check_room, is_safe
-from .progress import BUSY, Progress, TemporaryError
+from .progress import BUSY, Progress, TemporaryError, check_room
 from .publications import Publication
 from .teacher_files import match_files, what_is_missing
 
@@ -128,6 +127,12 @@ class Repository:
                 raise _translated(error, self, name) from error
 
         return progress.with_retries(lambda: progress.wait_for(translated))
+
+
+def is_safe(path: str) -> bool:
+    """Whether a relative path from a workflow or a repository leads nowhere else."""
+    plain = not set(path) & set('\\:*?"<>|') and all(ord(letter) >= 32 for letter in path)
+    return plain and all(part and part[0] != "." for part in path.split("/"))
 
 
 class _WrongContentError(DownloadError):

@@ -1,11 +1,13 @@
-"""Progress of downloads: reports, interrupts that take effect at once, and retries."""
+"""Progress of downloads: reports, interrupts that take effect at once, retries, room on the disk."""
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, wait
 from functools import partial
+from pathlib import Path
 from threading import Thread
 from typing import ClassVar, TypeVar
 
@@ -96,3 +98,18 @@ class Progress:
                 if failures >= self.attempts:
                     raise DownloadError(f"{error} Gave up after {failures} tries.") from error
             self.wait_for(partial(time.sleep, self.delay * 2 ** (failures - 1)))
+
+
+def check_room(folder: Path, need: int) -> None:
+    """Raise DownloadError unless `need` bytes are free on the disk of `folder`."""
+    free = shutil.disk_usage(folder).free
+    if free < need:
+        raise DownloadError(
+            f"{folder}: {megabytes(need)} are needed on this disk and {megabytes(free)} are free. Free some space or "
+            "choose a folder on another disk."
+        )
+
+
+def megabytes(count: int) -> str:
+    """A count of bytes for people."""
+    return f"{count / 1e6:.0f} MB" if count >= 1e7 else f"{count / 1e6:.3f} MB"

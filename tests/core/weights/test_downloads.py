@@ -444,7 +444,8 @@ shutil.copytree(folder, start)
 for steps in range(200):
     status = die_at(steps)
     seen.append(t.whole_set(folder))
-    littered = steps if seen[-1] == t.OLD and len(list(folder.rglob("*.safetensors"))) > 5 else littered
+    half_done = len(list(folder.glob("set-*"))) == 1 and len(list(folder.rglob("*.safetensors"))) > 5
+    littered = steps if half_done else littered
     if status == 0:
         break
     assert status == 9, status

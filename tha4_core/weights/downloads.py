@@ -185,5 +185,4 @@ def _advice_on_errors(folder: Path, advice: str) -> Iterator[None]:
     try:
         yield
     except (DownloadError, WeightsError) as error:
-        kind = DownloadError if isinstance(error, DownloadError) else WeightsError
-        raise kind(f"{error} What was in {folder} is as it was. {advice}") from error
+        raise type(error)(f"{error} What was in {folder} is as it was. {advice}") from error

@@ -334,10 +334,10 @@ def _why_opaque(video: VideoInput, content: Video) -> str:
 
 def _prores_preview(observer: videos.Observer, notes: list[str]) -> list[dict[str, str]]:
     """Save a small copy that browsers play, in the temporary folder. That fails without harm: `notes` says so."""
-    path = host.temporary_path(f"tha4_{uuid4().hex}.webm")
     try:
+        path = host.temporary_path(f"tha4_{uuid4().hex}.webm")
         videos.save(observer.preview, path, FORMATS["webm"], quality=60)
-    except VideoError as error:
+    except (VideoError, OSError) as error:
         notes.append(f"There is no preview. {error}")
         return []
     notes.append(_NO_PRORES)

@@ -12,6 +12,8 @@ app.registerExtension({
     // Left alone, the page takes all that a node with a VIDEO input shows for videos, and stays with what it showed first.
     const kind = { get: () => (isPicture(node) ? "image" : "video"), set: () => {}, configurable: true };
     Object.defineProperty(node, "previewMediaType", kind);
+    // The page makes room for a video while it draws the node, and does not draw it again by itself.
+    chain(node, "onResize", () => requestAnimationFrame(() => node.setDirtyCanvas(true, true)));
     chain(node, "onExecuted", (output) => {
       forget(node, isPicture(node) ? VIDEO : PICTURE);
       if (!output.text?.length) forget(node, TEXT);

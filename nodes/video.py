@@ -45,6 +45,7 @@ _MP4_HAS_NO_ALPHA = "mp4 is never transparent: the figure is on gray. webm, mov 
 _NO_PRORES = "Browsers cannot play ProRes: this is a small copy of the file."
 _CHECKERBOARD = {"tha4_alpha": "1"}
 """Becomes a part of the address of a transparent preview, by which the page's style sheet knows it."""
+_QUICKLY = {"deadline": "realtime", "cpu-used": "8"}
 _GRAY = 0.5
 _STUDENTS_ONLY = "size and precision are for students: a teacher renders 512 x 512 in its own precision."
 
@@ -336,7 +337,7 @@ def _prores_preview(observer: videos.Observer, notes: list[str]) -> list[dict[st
     """Save a small copy that browsers play, in the temporary folder. That fails without harm: `notes` says so."""
     try:
         path = host.temporary_path(f"tha4_{uuid4().hex}.webm")
-        videos.save(observer.preview, path, FORMATS["webm"], quality=60)
+        videos.save(observer.preview, path, FORMATS["webm"], _QUICKLY, quality=60)
     except (VideoError, OSError) as error:
         notes.append(f"There is no preview. {error}")
         return []

@@ -321,7 +321,7 @@ def _alpha(components: VideoComponents) -> Tensor | None:
             f"video has alpha for {len(given)} frames, and {len(images)} frames. Make it from as many masks."
         )
     # Images that were upscaled may still have the alpha from before.
-    given = given.reshape(len(given), 1, *given.shape[1:3]).to(images)
+    given = given.reshape(len(given), 1, *given.shape[1:3]).float().to(images.device)
     given = functional.interpolate(given, images.shape[1:3], mode="bilinear").movedim(1, -1)
     return given.expand(len(images), -1, -1, -1) if channel is None else torch.minimum(given, channel)
 

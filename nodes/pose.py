@@ -39,4 +39,5 @@ class PoseVector(io.ComfyNode):
 
     @classmethod
     def execute(cls, **values: float) -> io.NodeOutput:
-        return io.NodeOutput(Poses(make_pose(values)))
+        # The numbers are for the editor on the page, which cannot know what links give.
+        return io.NodeOutput(Poses(make_pose(values)), ui={"tha4_pose": [values]})

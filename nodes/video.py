@@ -11,12 +11,14 @@ from fractions import Fraction
 from math import ceil
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import torch
 from comfy_api.input import VideoInput
 from comfy_api.latest import io, ui
 from comfy_api.util import VideoComponents
 from torch import Tensor
+from torch.nn import functional
 
 from ..tha4_core import video as videos
 from ..tha4_core.demo import DemoRig
@@ -26,7 +28,7 @@ from ..tha4_core.picture.model_space import SIZE
 from ..tha4_core.pose import Poses
 from ..tha4_core.student import Student
 from ..tha4_core.teacher.pipeline import Teacher
-from ..tha4_core.video import FORMATS, Sound, Video
+from ..tha4_core.video import FORMATS, Format, Sound, Video
 from . import host, types
 from .render import FrameSource, RenderJob, background_image_input, background_inputs, poses_input, render_images
 from .student import student_frames, student_inputs
@@ -37,6 +39,14 @@ Audio = dict[str, Any]
 
 _log = logging.getLogger("tha4")
 _NO_SOUND = "An animated WebP has no sound: the audio is left out."
+_HAS_BACKGROUND = "Not transparent: Render Video has a background. Set it to none and disconnect background_image."
+_NO_ALPHA = "Not transparent: {}. Switch on rgba where they are rendered, or use Join Image with Alpha."
+_MP4_HAS_NO_ALPHA = "mp4 is never transparent: the figure is on gray. webm, mov and webp keep the alpha."
+_NO_PRORES = "Browsers cannot play ProRes: this is a small copy of the file."
+_CHECKERBOARD = {"tha4_alpha": "1"}
+"""Becomes a part of the address of a transparent preview, by which the page's style sheet knows it."""
+_QUICKLY = {"deadline": "realtime", "cpu-used": "8"}
+_GRAY = 0.5
 _STUDENTS_ONLY = "size and precision are for students: a teacher renders 512 x 512 in its own precision."
 
 
@@ -255,34 +265,84 @@ class SaveVideo(io.ComfyNode):
 
     @classmethod
     def execute(cls, video: VideoInput, filename_prefix: str, format: str, quality: int) -> io.NodeOutput:
-        kind = FORMATS[format]
-        content = _to_video(video, kind.alpha_pixels is not None, host.workflow_metadata(cls.hidden))
-        if content.sound is not None and kind.audio_codec is None:
-            host.show_text(_NO_SOUND, cls.hidden.unique_id)
+        kind, metadata = FORMATS[format], host.workflow_metadata(cls.hidden)
+        if isinstance(video, LazyVideo):
+            content, notes = video.to_video(kind.alpha_pixels is not None, metadata), []
+        else:
+            content, notes = _from_components(video.get_components(), kind, metadata)
         path = host.new_output_path(filename_prefix, f".{format}", content.size)
-        videos.save(content, path, kind, quality=quality)
+        observer = videos.Observer(content, with_preview=format == "mov")
+        videos.save(observer.video, path, kind, quality=quality)
         saved = ui.SavedResult(path.name, host.in_output_folder(path), io.FolderType.output)
-        return io.NodeOutput(str(path), ui=ui.PreviewVideo([saved]))
+        if content.sound is not None and kind.audio_codec is None:
+            notes.append(_NO_SOUND)
+        if kind.alpha_pixels is not None and not observer.transparent:
+            notes.append(_why_opaque(video, content))
+        shown = _prores_preview(observer, notes) if format == "mov" else [saved]
+        if notes:
+            host.show_text("\n".join(notes), cls.hidden.unique_id)
+        if observer.transparent:
+            shown = [one | _CHECKERBOARD for one in shown]
+        # "video" is for readers of the history: what is shown of a mov is a copy.
+        return io.NodeOutput(str(path), ui={"images": shown, "animated": (True,), "video": [saved], "text": notes})
 
 
-def _to_video(video: VideoInput, alpha: bool, metadata: dict[str, str]) -> Video:
-    """Any VIDEO for the encoder. Those of other packs come with all their frames in memory."""
-    if isinstance(video, LazyVideo):
-        return video.to_video(alpha, metadata)
-    components = video.get_components()
-    pictures, transparency = components.images[..., :3], getattr(components, "alpha", None)
-    count, height, width = pictures.shape[:3]
-    if alpha and transparency is not None:
-        pictures = torch.cat([pictures, transparency.reshape(count, height, width, 1)], dim=-1)
+def _from_components(components: VideoComponents, kind: Format, metadata: dict[str, str]) -> tuple[Video, list[str]]:
+    """A VIDEO of another node for the encoder, with all of its frames in memory; and what is left out of it."""
+    images, alpha = components.images, _alpha(components)
+    keeps_alpha = alpha is not None and kind.alpha_pixels is not None
+    notes = [] if alpha is None or keeps_alpha else [_MP4_HAS_NO_ALPHA]
+
+    def pictures() -> Iterator[Tensor]:
+        for items in host.chunks(len(images), 1, lambda _: None):
+            picture = images[items, ..., :3].expand(-1, -1, -1, 3)  # one channel is gray
+            if keeps_alpha:
+                picture = torch.cat([picture, alpha[items].to(picture)], dim=-1)
+            elif alpha is not None:
+                picture = torch.lerp(torch.full_like(picture, _GRAY), picture, alpha[items].to(picture))
+            yield picture
+
     rate = Fraction(components.frame_rate).limit_denominator(1001)
-    return Video(
-        _one_by_one(pictures), count, (width, height), rate, pictures.shape[-1] == 4, _sound(components.audio), metadata
-    )
+    size = (images.shape[2], images.shape[1])
+    return Video(pictures(), len(images), size, rate, keeps_alpha, _sound(components.audio), metadata), notes
 
 
-def _one_by_one(pictures: Tensor) -> Iterator[Tensor]:
-    for items in host.chunks(len(pictures), 1, lambda _: None):
-        yield pictures[items]
+def _alpha(components: VideoComponents) -> Tensor | None:
+    """Alpha `[N, H, W, 1]`: the images' fourth channel, the VIDEO's own alpha, the lower one where it has both.
+
+    None where it has neither. Raises VideoError where the alpha is of another number of frames.
+    """
+    images, given = components.images, getattr(components, "alpha", None)
+    channel = images[..., 3:] if images.shape[-1] == 4 else None
+    if given is None:
+        return channel
+    if len(given) not in (1, len(images)):
+        raise VideoError(
+            f"video has alpha for {len(given)} frames, and {len(images)} frames. Make it from as many masks."
+        )
+    # Images that were upscaled may still have the alpha from before.
+    given = given.reshape(len(given), 1, *given.shape[1:3]).float().to(images.device)
+    given = functional.interpolate(given, images.shape[1:3], mode="bilinear").movedim(1, -1)
+    return given.expand(len(images), -1, -1, -1) if channel is None else torch.minimum(given, channel)
+
+
+def _why_opaque(video: VideoInput, content: Video) -> str:
+    """What to do about a saved video in which nothing is transparent."""
+    if isinstance(video, LazyVideo) and video.job.background is not None:
+        return _HAS_BACKGROUND
+    return _NO_ALPHA.format("the frames' alpha is 1 everywhere" if content.alpha else "the frames have no alpha")
+
+
+def _prores_preview(observer: videos.Observer, notes: list[str]) -> list[dict[str, str]]:
+    """Save a small copy that browsers play, in the temporary folder. That fails without harm: `notes` says so."""
+    try:
+        path = host.temporary_path(f"tha4_{uuid4().hex}.webm")
+        videos.save(observer.preview, path, FORMATS["webm"], _QUICKLY, quality=60)
+    except (VideoError, OSError) as error:
+        notes.append(f"There is no preview. {error}")
+        return []
+    notes.append(_NO_PRORES)
+    return [ui.SavedResult(path.name, "", io.FolderType.temp)]
 
 
 def _sound(audio: Audio | None) -> Sound | None:

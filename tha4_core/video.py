@@ -1,14 +1,15 @@
 """Write pictures to a video file. They are encoded one by one, so memory does not grow with the length of the video.
 
 The encoders are FFmpeg's, through PyAV (the package `av`, which ComfyUI requires and only this module uses), and
-Pillow's for animated WebP.
+Pillow's for WebP.
 """
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from itertools import chain
 from math import ceil
@@ -20,6 +21,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
+from torch.nn import functional
 
 from .atomic_write import temporary_file
 from .errors import VideoError
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from av import VideoFrame
     from av.container import OutputContainer
 
+_PREVIEW_SIDE, _PREVIEW_COUNT = 256, 100
 _LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1"}
 
 
@@ -114,7 +117,48 @@ def save(
             _save_by_ffmpeg(video, file, format, options)
 
 
+class Observer:
+    """Sees the pictures of a video on their way to the encoder: `video` is the same video, to be saved.
+
+    After that `transparent` says whether any pixel is, and `preview` is a small copy for a page that cannot show the
+    file: some of the pictures, evenly spread, and all of the sound. Nothing is rendered for it.
+    """
+
+    def __init__(self, video: Video, with_preview: bool) -> None:
+        self.video, self.transparent = replace(video, pictures=self._observe(video.pictures)), False
+        self._step = ceil(video.count / _PREVIEW_COUNT) if with_preview else 0
+        scale = min(1.0, _PREVIEW_SIDE / max(video.size))
+        self._size = tuple(max(2, round(side * scale / 2) * 2) for side in video.size)  # VP9 wants even sides
+        self._kept: list[Tensor] = []
+
+    @property
+    def preview(self) -> Video:
+        """At most 100 pictures of at most 256 pixels a side."""
+        width, height = self._size
+        rate = self.video.rate / self._step
+        return replace(
+            self.video, pictures=self._kept, count=len(self._kept), size=(width, height), rate=rate, metadata={}
+        )
+
+    def _observe(self, pictures: Iterable[Tensor]) -> Iterator[Tensor]:
+        index = 0
+        for batch in pictures:
+            self.transparent |= batch.shape[-1] == 4 and bool((batch[..., 3] < 1 - 0.5 / 255).any())
+            for picture in batch:
+                if self._step and index % self._step == 0:
+                    self._keep(picture)
+                index += 1
+            yield batch
+
+    def _keep(self, picture: Tensor) -> None:
+        width, height = self._size
+        small = functional.interpolate(picture.movedim(-1, 0)[None].float(), (height, width), mode="area")
+        self._kept.append(small.movedim(1, -1).half().cpu())
+
+
 def _check(video: Video, format: Format) -> None:
+    if video.count == 0:
+        raise VideoError("The video has no pictures. Look at what makes its frames.")
     if video.alpha and format.alpha_pixels is None:
         raise VideoError(f"{format.container} files have no alpha; choose webm, mov or webp.")
     if "420" in format.pixels and any(side % 2 for side in video.size):
@@ -179,6 +223,10 @@ def _frame(pixels: NDArray[np.uint8], pixel_format: str, index: int, rate: Fract
 
     frame = VideoFrame.from_ndarray(pixels, format="rgba" if pixels.shape[-1] == 4 else "rgb24")
     frame = frame.reformat(format=pixel_format, dst_colorspace=Colorspace.ITU709)
+    # ProRes says in every frame how its colours are meant. PyAV before 17 cannot set it: only the container says it.
+    for name in ("colorspace", "color_primaries", "color_trc"):
+        if hasattr(frame, name):
+            setattr(frame, name, _BT709)
     frame.pts, frame.time_base = index, 1 / rate
     return frame
 
@@ -216,20 +264,51 @@ class _SoundTrack:
 
 
 def _save_webp(video: Video, file: Path | IO[bytes], quality: int) -> None:
-    # FFmpeg writes WebP too, but without key frames: slow changes then leave traces in a lossy file.
-    animation = _LazyAnimation(_pixels(video.pictures), video.count)
     with file.open("wb") if isinstance(file, Path) else nullcontext(file) as opened:
-        animation.save(
+        if quality >= 100:
+            opened.write(_lossless_webp(video))
+            return
+        # FFmpeg writes WebP too, but without key frames: slow changes then leave traces in a lossy file.
+        _LazyAnimation(_pixels(video.pictures), video.count).save(
             opened,
             "WEBP",
             save_all=True,
             duration=float(1000 / video.rate),
             loop=0,
-            lossless=quality >= 100,
             quality=quality,
             method=4,
             exif=_exif(video.metadata),
         )
+
+
+def _lossless_webp(video: Video) -> bytes:
+    """An animation of whole pictures. Pillow's own has no `exact`: it makes every transparent pixel black.
+
+    The format is that of RFC 9649, sections 2.7.1.1 and 2.7.1.2.
+    """
+    frames = [_still_webp(pixels) for pixels in _pixels(video.pictures)]
+    times = [round(index * 1000 / video.rate) for index in range(len(frames) + 1)]
+    size = b"".join((side - 1).to_bytes(3, "little") for side in video.size)
+    alpha, exif, animation, no_blending = 0x10, 0x08, 0x02, 0x02
+    chunks = [_chunk(b"VP8X", bytes([alpha * video.alpha | exif | animation, 0, 0, 0]) + size)]
+    chunks.append(_chunk(b"ANIM", bytes(6)))  # no background colour, for ever
+    for frame, start, end in zip(frames, times, times[1:], strict=False):
+        chunks.append(
+            _chunk(b"ANMF", bytes(6) + size + (end - start).to_bytes(3, "little") + bytes([no_blending]) + frame)
+        )
+    chunks.append(_chunk(b"EXIF", _exif(video.metadata).tobytes().removeprefix(b"Exif\0\0")))
+    return _chunk(b"RIFF", b"WEBP" + b"".join(chunks))
+
+
+def _still_webp(pixels: NDArray[np.uint8]) -> bytes:
+    """The chunk of one picture."""
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "WEBP", lossless=True, exact=True, quality=75, method=4)
+    return file.getvalue()[len(b"RIFFsizeWEBP") :]
+
+
+def _chunk(name: bytes, content: bytes) -> bytes:
+    return name + len(content).to_bytes(4, "little") + content + bytes(len(content) % 2)
 
 
 class _LazyAnimation(Image.Image):

@@ -41,6 +41,13 @@ def test_a_script_is_seen_and_scrubbed_before_anything_is_queued(comfy: ComfyPag
     assert np.array_equal(rest(panel), before)
 
 
+def test_the_caption_is_above_the_picture(comfy: ComfyPage) -> None:
+    panel = add(comfy, script=NOD, fps=10.0)
+    expect(panel.find(".tha4-player-caption")).to_contain_text("demo", timeout=PATIENCE)
+    caption, stage = (panel.find(f".tha4-player-{name}").bounding_box() for name in ("caption", "stage"))
+    assert caption["y"] + caption["height"] <= stage["y"]
+
+
 def test_the_curves_are_drawn_and_follow_the_script(comfy: ComfyPage) -> None:
     panel = add(comfy, script=NOD, fps=10.0)
     panel.wait("[data-frames='11']")

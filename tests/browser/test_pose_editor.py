@@ -180,10 +180,40 @@ def test_copy_and_paste_as_json(comfy: ComfyPage) -> None:
         editor.tool("paste")
         comfy.page.wait_for_timeout(100)
         assert editor.pose() == expected
-    comfy.page.evaluate("() => navigator.clipboard.writeText('{\"fly\": 1}')")
+    for text, says in [
+        ('{"fly": 1}', 'Not pasted. There is no pose parameter named "fly"'),
+        ("smile", "Not pasted. This is not a pose"),
+        ("[1, 2]", "Not pasted. A pose has 45 numbers, not 2"),
+        ('{"head_y": "much"}', "Not pasted. head_y must be a number"),
+    ]:
+        comfy.page.evaluate("(text) => navigator.clipboard.writeText(text)", text)
+        editor.tool("paste")
+        expect(editor.find(".tha4-said")).to_contain_text(says)
+        assert editor.pose() == {"eyebrow_troubled_left": 0.1}
+    number = comfy.add("PrimitiveFloat", 40, 500)
+    comfy.connect(number, 0, editor.node, "breathing")
+    comfy.page.evaluate("() => navigator.clipboard.writeText('{\"head_y\": 7}')")
     editor.tool("paste")
-    expect(editor.find(".tha4-caption")).to_contain_text('no pose parameter named "fly"')
-    assert editor.pose() == {"eyebrow_troubled_left": 0.1}
+    expect(editor.find(".tha4-said")).to_have_text(
+        "Pasted. Brought into their range: head_y. Left to their links: breathing."
+    )
+    editor.settle()
+    comfy.set(editor.node, "head_y", 0.5)
+    expect(editor.find(".tha4-caption")).to_contain_text("demo")  # the message is over
+
+
+def test_nothing_hides_the_head_and_the_pads_need_no_scroll_bar(comfy: ComfyPage) -> None:
+    editor = add_editor(comfy)
+    caption, stage = (editor.find(name).bounding_box() for name in (".tha4-caption", ".tha4-stage"))
+    assert caption["height"] > 10
+    assert caption["y"] + caption["height"] <= stage["y"]
+    comfy.zoom(1)
+    room = "(panels) => panels.scrollHeight - panels.clientHeight"
+    assert editor.find(".tha4-panels").evaluate(room) <= 0
+    width = "([id, width]) => { const node = app.graph.getNodeById(id); node.setSize([width, node.size[1]]); }"
+    comfy.page.evaluate(width, [editor.node, 800])
+    comfy.page.wait_for_timeout(300)
+    assert editor.find(".tha4-panels").evaluate(room) <= 0
 
 
 def test_keys(comfy: ComfyPage) -> None:

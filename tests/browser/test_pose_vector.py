@@ -9,6 +9,7 @@ from playwright.sync_api import expect
 
 from tests.browser.comfy_page import ComfyPage
 from tests.browser.editor_page import Editor, add_editor
+from tests.browser.panels import run
 from tests.host.comfyui import ComfyUI
 from tha4_core.pose import NAMES
 
@@ -96,6 +97,22 @@ def test_a_linked_input_shows_as_driven(comfy: ComfyPage) -> None:
         editor.node,
     )
     expect(editor.slider("head_y")).to_be_enabled()
+
+
+def test_what_a_link_gives_is_known_after_a_run(comfy: ComfyPage) -> None:
+    editor = add_editor(comfy)
+    sequence, plot = comfy.add("THA4PoseSequence", 20, 100), comfy.add("THA4PlotPoses", 800, 80)
+    comfy.set(sequence, "fps", 1.0)
+    comfy.connect(sequence, 1, editor.node, "head_y")
+    comfy.connect(editor.node, 0, plot, "poses")
+    editor.tab("turn")
+    number = editor.find("label:has(input[data-name='head_y']) .tha4-number")
+    expect(number).to_have_text("?")
+    run(comfy)
+    expect(number).to_have_text("1.00")
+    expect(editor.slider("head_y")).to_have_value("1")
+    comfy.connect(comfy.add("THA4PoseSequence", 20, 600), 1, editor.node, "head_y")  # another one, not yet run
+    expect(number).to_have_text("?")
 
 
 def test_the_numbers_fold_and_unfold(comfy: ComfyPage) -> None:

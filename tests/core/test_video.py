@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 import io
 from collections.abc import Iterator
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -81,19 +82,29 @@ def test_pictures_are_those_that_were_given(tmp_path: Path, name: str) -> None:
     assert [path.name for path in tmp_path.iterdir()] == [f"x.{name}"]
 
 
-def test_lossless_webp_is_exact(tmp_path: Path) -> None:
-    video.save(clip(True), tmp_path / "x.webp", FORMATS["webp"], quality=100)
-    given = (torch.cat(list(pictures(4))) * 255).round().numpy()
-    frames = decoded(tmp_path / "x.webp")
-    visible = given[..., 3] > 0
-    assert (frames[visible] == given[visible]).all()
+@pytest.mark.parametrize("count", [1, COUNT])
+@pytest.mark.parametrize("alpha", [False, True])
+def test_lossless_webp_is_exact_where_it_is_transparent_too(tmp_path: Path, count: int, alpha: bool) -> None:
+    content = clip(alpha, pictures=pictures(4 if alpha else 3, count), count=count)
+    video.save(content, tmp_path / "x.webp", FORMATS["webp"], quality=100)
+    given = (torch.cat(list(pictures(4, count))) * 255).round().numpy()
+    if not alpha:
+        given[..., 3] = 255
+    assert (given[..., 3] == 0).any() == alpha
+    assert (decoded(tmp_path / "x.webp") == given).all()
 
 
-def test_webp_moves_at_its_rate_for_ever(tmp_path: Path) -> None:
-    video.save(clip(True, rate=Fraction(20)), tmp_path / "x.webp", FORMATS["webp"])
+@pytest.mark.parametrize("quality", [75, 100])
+def test_webp_moves_at_its_rate_for_ever(tmp_path: Path, quality: int) -> None:
+    video.save(clip(True, rate=Fraction(24)), tmp_path / "x.webp", FORMATS["webp"], quality=quality)
     picture = Image.open(tmp_path / "x.webp")
-    picture.load()
-    assert (picture.info["duration"], picture.info["loop"]) == (50, 0)
+    lengths = []
+    for index in range(COUNT):
+        picture.seek(index)
+        picture.load()
+        lengths.append(picture.info["duration"])
+    assert (sum(lengths), set(lengths)) == (COUNT * 1000 / 24, {41, 42})
+    assert picture.info["loop"] == 0
 
 
 @pytest.mark.parametrize("name", FORMATS)
@@ -135,9 +146,9 @@ def test_sound_lies_between_the_pictures(tmp_path: Path) -> None:
     assert "v" * 100 not in runs
 
 
-@pytest.mark.parametrize("name", FORMATS)
-def test_metadata_is_text_in_the_file(tmp_path: Path, name: str) -> None:
-    video.save(clip(), tmp_path / f"x.{name}", FORMATS[name])
+@pytest.mark.parametrize(("name", "quality"), [*((name, 75) for name in FORMATS), ("webp", 100)])
+def test_metadata_is_text_in_the_file(tmp_path: Path, name: str, quality: int) -> None:
+    video.save(clip(), tmp_path / f"x.{name}", FORMATS[name], quality=quality)
     if name == "webp":
         exif = Image.open(tmp_path / "x.webp").getexif()
         assert (exif[0x0110], exif[0x010F]) == tuple(f"{key}:{text}" for key, text in METADATA.items())
@@ -166,6 +177,51 @@ def test_what_fails_leaves_the_old_file(tmp_path: Path, name: str) -> None:
         video.save(clip(pictures=broken()), path, FORMATS[name])
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_every_frame_of_prores_says_that_its_colours_are_bt709(tmp_path: Path) -> None:
+    """The frame header of SMPTE RDD 36, section 5.1.1: after its size, version, creator, width, height and flags."""
+    if int(av.__version__.partition(".")[0]) < 17:
+        pytest.skip("PYAV BEFORE 17 CANNOT SET IT: the container alone says it")
+    video.save(clip(True), tmp_path / "x.mov", FORMATS["mov"])
+    frames = (tmp_path / "x.mov").read_bytes().split(b"icpf")[1:]
+    assert len(frames) == COUNT
+    assert {tuple(frame[14:17]) for frame in frames} == {(1, 1, 1)}  # primaries, transfer, matrix
+    with av.open(str(tmp_path / "x.mov")) as container:
+        context = container.streams.video[0].codec_context
+        assert (context.color_primaries, context.color_trc, context.colorspace) == (1, 1, 1)
+
+
+@pytest.mark.parametrize(("alpha", "expected"), [(1.0, False), (0.999, False), (0.99, True)])
+def test_an_observer_tells_whether_anything_is_transparent(tmp_path: Path, alpha: float, expected: bool) -> None:
+    frames = torch.ones(2, SIDE, SIDE, 4)
+    frames[1, 5, 5, 3] = alpha
+    observer = video.Observer(clip(True, pictures=[frames], count=2), with_preview=False)
+    video.save(observer.video, tmp_path / "x.webp", FORMATS["webp"])
+    assert observer.transparent == expected
+
+
+def test_a_preview_is_a_small_copy_of_the_same_length(tmp_path: Path) -> None:
+    count, rate = 250, Fraction(25)
+    content = clip(True, pictures=pictures(4, count, (400, 201)), count=count, size=(400, 201), rate=rate)
+    observer = video.Observer(replace(content, sound=tone(10, 8000, 1)), with_preview=True)
+    given = [picture for batch in observer.video.pictures for picture in batch]
+    assert len(given) == count
+    video.save(observer.preview, tmp_path / "x.webm", FORMATS["webm"])
+    frames = decoded(tmp_path / "x.webm")
+    assert frames.shape == (84, 128, 256, 4)
+    assert 84 / observer.preview.rate == pytest.approx(float(count / rate), abs=0.2)
+    assert frames[10, 5, 128, 3] < 15
+    assert frames[80, 120, 128] == pytest.approx(given[240][188, 200] * 255, abs=12)
+    with av.open(str(tmp_path / "x.webm")) as container:
+        stream = container.streams.audio[0]
+        assert sum(frame.samples for frame in container.decode(stream)) / stream.rate == pytest.approx(10, abs=0.1)
+
+
+def test_no_pictures_are_no_video(tmp_path: Path) -> None:
+    with pytest.raises(VideoError, match="no pictures"):
+        video.save(clip(pictures=[], count=0), tmp_path / "x.mov", FORMATS["mov"])
+    assert not list(tmp_path.iterdir())
 
 
 def test_mp4_has_no_alpha(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import weakref
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import av
@@ -30,7 +31,8 @@ Call = Callable[..., Any]
 
 def saved_file(server: ComfyUI, run: Run, node_id: str) -> Path:
     assert run.error == ""
-    return server.file(run.outputs(node_id)["images"][0])
+    outputs = run.outputs(node_id)
+    return server.file(outputs.get("video", outputs["images"])[0])
 
 
 def render_video(script: str, fps: float, **inputs: Any) -> Prompt:
@@ -100,6 +102,16 @@ def transparent(server: ComfyUI) -> Run:
         "6": node("JoinImageWithAlpha", image=["5", 0], alpha=["5", 1]),
         "png": node("SaveImage", images=["6", 0], filename_prefix="still"),
     }
+    scaled = {"upscale_method": "bilinear", "width": 128, "height": 128, "crop": "disabled"}
+    stills |= {
+        "7": node("CreateVideo", images=["6", 0], fps=4.0),
+        "joined": node("THA4SaveVideo", video=["7", 0], filename_prefix="v", format="webp", quality=100),
+        "8": node("ImageScale", image=["6", 0], **scaled),
+        "9": node("CreateVideo", images=["8", 0], fps=4.0),
+        "scaled": node("THA4SaveVideo", video=["9", 0], filename_prefix="v", format="webm", quality=100),
+        "10": node("CreateVideo", images=["5", 0], fps=4.0),
+        "opaque": node("THA4SaveVideo", video=["10", 0], filename_prefix="v", format="webp", quality=100),
+    }
     return server.queue(turning() | savers | stills)
 
 
@@ -121,6 +133,42 @@ def test_alpha_and_sound_are_kept(server: ComfyUI, transparent: Run, name: str) 
         assert (difference[..., :3] * seen).mean() < 1.5
     if name != "webp":
         assert seconds_of_sound(path) == pytest.approx(SECONDS, abs=0.06)
+
+
+def test_alpha_is_kept_through_nodes_of_comfyui(server: ComfyUI, transparent: Run) -> None:
+    stills = [np.asarray(Image.open(server.file(file))) for file in transparent.outputs("png")["images"]]
+    joined = decoded(saved_file(server, transparent, "joined"))
+    assert np.abs(np.stack(joined).astype(int) - stills).max() <= 1  # Save Image rounds down
+    small = decoded(saved_file(server, transparent, "scaled"))[1]
+    assert small.shape == (128, 128, 4)
+    assert (small[0, 0, 3], small[32, 64, 3]) == (0, 255)
+
+
+def test_the_node_says_that_a_video_is_not_transparent(server: ComfyUI, transparent: Run) -> None:
+    assert decoded(saved_file(server, transparent, "opaque"))[0][0, 0, 3] == 255
+    (text,) = transparent.outputs("opaque")["text"]
+    assert "the frames have no alpha" in text
+    assert "Join Image with Alpha" in text
+    assert text in transparent.texts  # on the node while the page is open
+    assert transparent.outputs("joined")["text"] == []
+
+
+def test_every_format_is_shown_as_what_a_browser_plays(server: ComfyUI, transparent: Run) -> None:
+    shown = {name: transparent.outputs(name)["images"][0] for name in (*ALPHA_FORMATS, "opaque")}
+    assert {name: Path(one["filename"]).suffix for name, one in shown.items()} == {
+        "webm": ".webm",
+        "mov": ".webm",
+        "webp": ".webp",
+        "opaque": ".webp",
+    }
+    assert [name for name, one in shown.items() if one["type"] != "output"] == ["mov"]
+    assert [name for name, one in shown.items() if "tha4_alpha" not in one] == ["opaque"]
+    preview = decoded(server.file(shown["mov"]))
+    assert len(preview) == 3
+    assert preview[0].shape == (256, 256, 4)
+    assert preview[0][0, 0, 3] < 15
+    assert seconds_of_sound(server.file(shown["mov"])) == pytest.approx(SECONDS, abs=0.06)
+    assert any("ProRes" in text for text in transparent.outputs("mov")["text"])
 
 
 def test_a_webp_holds_the_workflow(server: ComfyUI, transparent: Run) -> None:
@@ -261,6 +309,96 @@ def test_frames_are_freed_as_they_are_encoded(call: Call, frames_alive: Any, tmp
     core.save(content, tmp_path / f"x.{name}", core.FORMATS[name])
     assert len(counts) == 41
     assert max(counts) <= 1
+
+
+def components(channels: int, alpha: Tensor | None = None) -> Any:
+    """A VIDEO of two frames of 32 x 48, red; the fourth channel is 0 in the left half."""
+    from comfy_api.util import VideoComponents
+
+    images = torch.zeros(2, 48, 32, 4)
+    images[..., 0] = images[:, :, 16:, 3] = 1
+    if channels == 1:
+        images = torch.full((2, 48, 32, 1), 0.25)
+    return VideoComponents(images=images[..., :channels], frame_rate=Fraction(2), alpha=alpha)
+
+
+def top_half(*shape: int) -> Tensor:
+    """An alpha that is 1 in its upper half."""
+    alpha = torch.zeros(*shape)
+    alpha[:, : shape[1] // 2] = 1
+    return alpha
+
+
+@pytest.fixture
+def save_video(call: Call) -> Callable[..., tuple[np.ndarray, dict[str, Any]]]:
+    """Saves a VIDEO of such components; returns its first frame, and what the node shows."""
+
+    def save(content: Any, name: str) -> tuple[np.ndarray, dict[str, Any]]:
+        node_class = pack_module("nodes.video").SaveVideo.PREPARE_CLASS_CLONE({"hidden_inputs": {}})
+        inputs = {"filename_prefix": "parts/v", "format": name, "quality": 100}
+        video = SimpleNamespace(get_components=lambda: content)  # as a VIDEO of another pack
+        output = node_class.EXECUTE_NORMALIZED(video=video, **inputs)
+        return decoded(Path(output.result[0]))[0], output.ui
+
+    return save
+
+
+@pytest.mark.parametrize(
+    ("channels", "alpha", "transparent"),
+    [
+        (4, None, "left"),
+        (3, top_half(2, 48, 32, 1), "bottom"),
+        (3, top_half(2, 48, 32), "bottom"),
+        (3, top_half(1, 24, 16), "bottom"),  # one mask for all frames, from before they were upscaled
+        (4, torch.ones(2, 48, 32, 1), "left"),
+        (4, top_half(2, 48, 32, 1), "left bottom"),
+        (1, top_half(2, 48, 32, 1), "bottom"),
+    ],
+)
+def test_alpha_is_taken_from_where_a_video_has_it(
+    save_video: Any, channels: int, alpha: Tensor | None, transparent: str
+) -> None:
+    frame, shown = save_video(components(channels, alpha), "webp")
+    corners = {"left": frame[4, 4, 3], "bottom": frame[44, 28, 3], "left bottom": frame[44, 4, 3]}
+    expected = {place: 0 if any(word in place for word in transparent.split()) else 255 for place in corners}
+    assert corners == expected | ({"left bottom": 0})
+    assert tuple(frame[4, 28]) == ((64, 64, 64, 255) if channels == 1 else (255, 0, 0, 255))
+    assert shown["text"] == []
+
+
+def test_an_alpha_of_1_everywhere_is_told(save_video: Any) -> None:
+    _, shown = save_video(components(3, torch.ones(2, 48, 32)), "mov")
+    assert "the frames' alpha is 1 everywhere" in shown["text"][0]
+    assert "tha4_alpha" not in shown["images"][0]
+
+
+def test_alpha_that_mp4_cannot_hold_is_told(save_video: Any) -> None:
+    frame, shown = save_video(components(4), "mp4")
+    assert np.abs(frame[24, 4, :3].astype(int) - 128).max() < 12
+    assert "mp4 is never transparent" in shown["text"][0]
+
+
+def test_an_alpha_of_another_length_is_refused(save_video: Any) -> None:
+    with pytest.raises(ValueError, match="alpha for 3 frames"):
+        save_video(components(3, torch.ones(3, 48, 32)), "webm")
+
+
+def test_a_background_is_told(call: Call, video: Any) -> None:
+    node_class = pack_module("nodes.video").SaveVideo.PREPARE_CLASS_CLONE({"hidden_inputs": {}})
+    output = node_class.EXECUTE_NORMALIZED(
+        video=video.as_trimmed(0.0, 0.2), filename_prefix="v", format="webm", quality=50
+    )
+    assert output.ui["text"] == [pack_module("nodes.video")._HAS_BACKGROUND]
+
+
+def test_a_preview_that_cannot_be_written_harms_nothing(
+    save_video: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(pack_module("nodes.video").host, "temporary_path", lambda name: tmp_path / "file" / name)
+    _, shown = save_video(components(4), "mov")
+    assert shown["images"] == []
+    assert shown["text"][0].startswith("There is no preview. ")
 
 
 @pytest.mark.parametrize(

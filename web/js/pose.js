@@ -34,21 +34,26 @@ export const toText = (pose) =>
 
 /**
  * A pose from text: an object of names and numbers (a two-sided name without its side sets both), or 45 numbers.
- * Throws an Error that says what is wrong.
+ * Numbers outside of their range are brought into it; their names are added to `outside`. Throws an Error that says what
+ * is wrong.
  */
-export function fromText(parameters, text) {
+export function fromText(parameters, text, outside = []) {
   const given = parsed(text);
   const pose = neutral(parameters);
+  const take = (p, value) => {
+    pose[p.name] = checked(p, value);
+    if (value < p.minimum || value > p.maximum) outside.push(p.name);
+  };
   if (Array.isArray(given)) {
     const count = parameters.length;
     if (given.length !== count) throw new Error(`A pose has ${count} numbers, not ${given.length}.`);
-    parameters.forEach((p, i) => (pose[p.name] = checked(p, given[i])));
+    parameters.forEach((p, i) => take(p, given[i]));
     return pose;
   }
   for (const [name, value] of Object.entries(given)) {
     const meant = parameters.filter((p) => [p.name, p.name.replace(/_(left|right)$/, "")].includes(name));
     if (!meant.length) throw new Error(`There is no pose parameter named "${name}".`);
-    for (const p of meant) pose[p.name] = checked(p, value);
+    for (const p of meant) take(p, value);
   }
   return pose;
 }

@@ -1,6 +1,7 @@
 // Puts the pose editor on every Pose Vector.
 import { app } from "../../../scripts/app.js";
 import { PoseEditor } from "./editor/editor.js";
+import { ranWith } from "./editor/values.js";
 import { chain } from "./panel.js";
 
 const NODE = "THA4PoseVector";
@@ -38,6 +39,7 @@ function attach(node) {
   node.widgets.unshift(widget);
   chain(node, "onAdded", () => editor.start());
   chain(node, "onRemoved", () => editor.stop());
+  chain(node, "onExecuted", (output) => ranWith(node, output?.tha4_pose?.[0] ?? {}));
   // A widget that is not saved leaves a gap in the saved values: save exactly the 45 numbers, in their order.
   chain(node, "onSerialize", (info) => {
     info.widgets_values = node.widgets.filter((one) => one.serialize !== false).map((one) => one.value);

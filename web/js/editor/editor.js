@@ -82,6 +82,7 @@ export class PoseEditor {
   pose = () => this.values.pose();
   get = (name) => this.values.get(name);
   isDriven = (name) => this.values.isDriven(name);
+  isKnown = (name) => this.values.isKnown(name);
   begin = () => this.values.begin();
   end = () => {
     this.values.end();
@@ -106,7 +107,7 @@ export class PoseEditor {
     this.stage.element.append(this.tools.element);
     this.#makePanels(known.parameters);
     const panels = h("div.tha4-panels", {}, ...this.panels.values());
-    this.element.replaceChildren(this.stage.element, this.presets.element, this.#bar(), panels);
+    this.element.replaceChildren(this.stage.caption, this.stage.element, this.presets.element, this.#bar(), panels);
     this.#open({});
   }
 
@@ -174,7 +175,7 @@ export class PoseEditor {
     if (!this.alive || !this.values) return;
     const character = findCharacter(this.node);
     const numbers = this.#numbers();
-    const driven = this.values.parameters.filter(({ name }) => this.isDriven(name)).map(({ name }) => name);
+    const driven = this.values.parameters.filter(({ name }) => this.isDriven(name)).map(({ name }) => [name, this.isKnown(name)]);
     const look = JSON.stringify([character, numbers, driven, this.state, moving]);
     if (look === this.shown) return;
     const changed = numbers.join() !== this.numbers;

@@ -20,7 +20,7 @@ export class Sliders {
       input.style.setProperty("--filled", `${((value - input.min) / (input.max - input.min)) * 100}%`);
       input.disabled = this.pose.isDriven(name);
       input.parentElement.classList.toggle("tha4-driven", input.disabled);
-      input.nextElementSibling.textContent = value.toFixed(2);
+      input.nextElementSibling.textContent = this.pose.isKnown(name) ? value.toFixed(2) : "?";
     }
   }
 

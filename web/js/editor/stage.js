@@ -31,14 +31,14 @@ export class Stage {
   /** `pose` is the editor's: `get(name)`, `set(pose)`, `begin()`, `end()`, `isDriven(name)`. */
   constructor(pose) {
     this.pose = pose;
-    this.caption = h("div.tha4-caption");
+    this.caption = h("div.tha4-caption", { role: "status" }); // for a line of its own: over the picture it would hide the head
     this.readout = h("div.tha4-readout");
     const title = titles();
     this.zones = Object.entries(ZONES).map(([name, zone]) => this.#zone(name, zone, title[name]));
     this.head = h("div.tha4-head", {}, ...this.zones.filter(({ dataset }) => INSIDE_HEAD.includes(dataset.zone)));
     const still = this.zones.filter(({ dataset }) => !INSIDE_HEAD.includes(dataset.zone));
     this.frame = h("div.tha4-frame", {}, ...still, this.head);
-    this.element = h("div.tha4-stage", { tabIndex: 0 }, this.frame, this.caption, this.readout);
+    this.element = h("div.tha4-stage", { tabIndex: 0 }, this.frame, this.readout);
     this.element.addEventListener("wheel", (event) => this.#wheel(event), { passive: false });
     this.open();
   }
@@ -47,7 +47,7 @@ export class Stage {
   show(character, numbers, moving) {
     if (this.view.closed) return;
     this.caption.textContent = character.text;
-    this.caption.classList.toggle("tha4-found", character.found);
+    this.caption.classList.remove("tha4-said");
     this.element.dataset.resting = false;
     this.view.show(character, numbers, moving);
     this.#follow();
@@ -58,9 +58,10 @@ export class Stage {
     this.element.classList.toggle("tha4-near", near);
   }
 
-  /** Show a message over the picture. */
+  /** Show a message above the picture, until the pose changes. */
   say(message) {
     this.caption.textContent = message;
+    this.caption.classList.add("tha4-said");
   }
 
   /** Disable the zones whose numbers are all driven by links. */

@@ -59,9 +59,16 @@ export class Tools {
   /** Take a pose from text; says so where it is none. */
   take(content) {
     try {
-      this.pose.change(fromText(this.library.parameters, content));
+      const outside = [];
+      const pose = fromText(this.library.parameters, content, outside);
+      this.pose.change(pose);
+      const driven = Object.keys(pose).filter((name) => this.pose.isDriven(name));
+      const told = [text("Pasted.")];
+      if (outside.length) told.push(text("Brought into their range: {names}.", { names: outside.join(", ") }));
+      if (driven.length) told.push(text("Left to their links: {names}.", { names: driven.join(", ") }));
+      this.say(told.join(" "));
     } catch (error) {
-      this.say(error.message);
+      this.say(text("Not pasted. {why}", { why: error.message }));
     }
   }
 

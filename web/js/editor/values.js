@@ -1,6 +1,16 @@
 // The 45 inputs of a Pose Vector: reading and writing them, with the graph's own history.
 import { app } from "../../../../scripts/app.js";
+import { linkOf, origin } from "../graph.js";
 import { fitted } from "../pose.js";
+
+// What a node's linked inputs were given in its last run, by workflow and node (undo makes every node anew):
+// input → `{from, value}`.
+const given = new Map();
+
+/** A node has run with these numbers, by name. */
+export function ranWith(node, numbers) {
+  given.set(place(node), new Map(Object.entries(numbers).map(([name, value]) => [name, { from: source(node, name), value }])));
+}
 
 export class Values {
   constructor(node, parameters) {
@@ -19,13 +29,18 @@ export class Values {
 
   /** One number. */
   get(name) {
-    const value = Number(this.#driver(name)?.widgets?.[0]?.value ?? this.widgets.get(name)?.value);
+    const value = Number(this.#driving(name) ?? this.widgets.get(name)?.value);
     return Number.isFinite(value) ? fitted(this.byName.get(name), value) : 0;
   }
 
   /** Whether a link drives it. */
   isDriven(name) {
     return this.#input(name)?.link != null;
+  }
+
+  /** Whether its value is known: that of a link may not be before a run. */
+  isKnown(name) {
+    return !this.isDriven(name) || this.#driving(name) !== null;
   }
 
   /** Set what is not driven, each number brought into its range. */
@@ -75,13 +90,20 @@ export class Values {
     return this.node.inputs?.find((input) => input.widget?.name === name);
   }
 
-  /** The node whose one number a linked input shows; null for what only a run can tell. */
-  #driver(name) {
-    const link = this.#input(name)?.link;
-    const graph = this.node.graph;
-    if (link == null || !graph) return null;
-    const found = graph.links?.get?.(link) ?? graph.links?.[link];
-    const source = found && graph.getNodeById(found.origin_id);
-    return source && /^Primitive/.test(source.type) ? source : null;
+  /** What a link gives to an input: the number of a primitive node, else that of the last run; null before it. */
+  #driving(name) {
+    if (!this.isDriven(name)) return null;
+    const node = origin(this.node, name);
+    if (/^Primitive/.test(node?.type)) return node.widgets?.[0]?.value ?? null;
+    const last = given.get(place(this.node))?.get(name);
+    return last?.from === source(this.node, name) ? last.value : null;
   }
+}
+
+const place = ({ graph, id }) => `${graph?.rootGraph?.id ?? ""} ${graph?.id ?? ""} ${id}`;
+
+/** Where an input's link begins. */
+function source(node, name) {
+  const link = linkOf(node.graph, node.inputs?.find((input) => input.name === name)?.link);
+  return link && `${link.origin_id} ${link.origin_slot}`;
 }

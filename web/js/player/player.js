@@ -25,7 +25,7 @@ export class Player {
     this.state = { frame: 0, looping: true };
     this.caption = h("div.tha4-player-caption");
     this.problem = h("div.tha4-player-problem", { role: "status", hidden: true });
-    this.stage = h("div.tha4-player-stage", {}, this.caption, this.problem);
+    this.stage = h("div.tha4-player-stage", {}, this.problem);
     this.curves = h("canvas.tha4-player-curves", { tabIndex: 0, title: text(HOW) });
     this.play = h("button", { type: "button", "data-name": "play", title: text("Play (Space)"), onclick: () => this.#toggle() }, PLAY);
     this.loop = h("button", { type: "button", "data-name": "loop", title: text("Again and again"), onclick: () => this.#set({ looping: !this.state.looping }) }, "↻");
@@ -34,7 +34,7 @@ export class Player {
     this.keys = new Keys(node, (seconds) => this.#seek(seconds));
     this.time = h("span.tha4-player-time");
     const bar = h("div.tha4-player-bar", {}, this.play, this.loop, this.mute, ...this.#scriptTools(), this.time, this.sound.element);
-    this.element = h("div.tha4-panel.tha4-player", { "data-capture-wheel": "true" }, this.stage, this.keys.element, this.curves, bar);
+    this.element = h("div.tha4-panel.tha4-player", { "data-capture-wheel": "true" }, this.caption, this.stage, this.keys.element, this.curves, bar);
     this.#listen();
   }
 

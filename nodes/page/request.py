@@ -14,7 +14,7 @@ from aiohttp import web
 
 from ...tha4_core.errors import MotionError
 from ...tha4_core.motion import reading
-from .preview_queue import Job, PreviewQueue, QueueFull, Superseded
+from .preview_queue import Job, PreviewQueue, PromptRunning, QueueFull, Superseded
 
 NO_STORE = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 MAX_NAME = 300
@@ -46,6 +46,8 @@ def with_json_errors(handler: Handler) -> Handler:
             return _error(refused.status, str(refused))
         except QueueFull:
             return _error(HTTPStatus.SERVICE_UNAVAILABLE, "Too many previews are waiting. Close some pages.")
+        except PromptRunning:
+            return _error(HTTPStatus.LOCKED, "A graph is running. The frame can be made afterwards.")
         except web.HTTPException:
             raise
         # Whatever a page sends, and whatever its files hold: the log gets a line, and the page an answer.

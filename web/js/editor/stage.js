@@ -46,10 +46,11 @@ export class Stage {
   /** Show a character in a pose; `moving` while it is being dragged. */
   show(character, numbers, moving) {
     if (this.view.closed) return;
-    this.caption.textContent = character.text;
+    this.character = character;
     this.caption.classList.toggle("tha4-found", character.found);
     this.element.dataset.resting = false;
     this.view.show(character, numbers, moving);
+    this.#name();
     this.#follow();
   }
 
@@ -84,7 +85,13 @@ export class Stage {
     this.wheeling = null;
   }
 
+  /** Say whom the picture shows. */
+  #name() {
+    this.caption.textContent = [this.character.text, this.view.note].filter(Boolean).join(" · ");
+  }
+
   #drawn({ size, moving, milliseconds, by }) {
+    if (by === "teacher" || by === "picture") this.#name();
     const resting = !moving && !this.view.pending;
     Object.assign(this.element.dataset, { size, by, took: milliseconds.toFixed(1), resting });
   }

@@ -5,9 +5,9 @@
 The server renders, or with --page the page itself at that size, by a GPU that Chromium computes on the CPU.
 
 Starts a ComfyUI of its own and Debian's Chromium, which draws without a GPU and so takes a good part of the processor
-itself. Then, unless the page renders, it runs a graph again and again, in turn alone and while the head is dragged: what
-dragging costs a graph that computes on the CPU. Without a student its weights are random, which changes the picture and
-not the time.
+itself. Then, unless the page renders, it runs a graph again and again, in turn alone and while the head is dragged:
+what dragging costs a graph that computes on the CPU. Without a student its weights are random, which changes the
+picture and not the time.
 """
 
 from __future__ import annotations

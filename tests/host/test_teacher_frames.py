@@ -16,6 +16,7 @@ import torch
 from PIL import Image
 
 from tests.host.comfyui import ComfyUI, Prompt
+from tests.host.pack import pack_module
 from tests.host.test_graphs import NO_HUB, node, pose_vector, saved, sequence
 from tests.host.test_page_routes import post
 from tests.recipe import recipe_tha3
@@ -134,3 +135,15 @@ def test_there_are_no_frames_while_a_graph_runs(server: ComfyUI) -> None:
     assert others.result() == {200, 423}
     assert asked == [423]
     assert frame(server)[0] == 200
+
+
+def test_a_check_stops_the_layers_of_its_own_thread_alone(call: Callable[..., Any]) -> None:
+    def stop() -> None:
+        raise InterruptedError
+
+    model = torch.nn.Sequential(torch.nn.Linear(2, 2))
+    with ThreadPoolExecutor() as pool, pack_module("nodes.host").interruptible(model, stop):
+        assert pool.submit(model, torch.zeros(1, 2)).result().shape == (1, 2)
+        with pytest.raises(InterruptedError):
+            model(torch.zeros(1, 2))
+    assert model(torch.zeros(1, 2)).shape == (1, 2)

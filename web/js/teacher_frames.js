@@ -13,11 +13,11 @@ const [NOT_OPEN, RUNNING] = [409, 423];
 
 export class TeacherFrames {
   /**
-   * `onFrame` is as Frames has it. `onMissing()` is called where no frame comes, and `onSame()` where the last one is
-   * still right. `note` then says for people what is going on.
+   * `onFrame` is as Frames has it. `onMissing()` is called where no frame comes, `onSame(moving)` where the last one is
+   * still right, `onNote()` when one is begun that takes its time. `note` says for people what is going on.
    */
-  constructor(onFrame, onMissing, onSame) {
-    Object.assign(this, { onFrame, onMissing, onSame, timer: null });
+  constructor({ onFrame, onMissing, onSame, onNote }) {
+    Object.assign(this, { onFrame, onMissing, onSame, onNote, timer: null });
     this.frames = new Frames((...frame) => this.#take(...frame), (...why) => this.#miss(...why), ROUTE, described);
     this.forget();
     this.afterRun = ({ detail }) => {
@@ -37,16 +37,15 @@ export class TeacherFrames {
     if (key !== this.key) this.forget();
     Object.assign(this, { key, character, pose });
     if (this.shown === pose.join()) return this.#keep(moving);
-    if (library.now?.gpu && this.took < LIVE) return this.#ask(moving);
-    if (!this.missing) this.note = text("rendering…");
+    if (this.#follows) return this.#ask(moving);
     this.#cancel();
     this.timer = setTimeout(() => this.#ask(false), REST);
   }
 
   /** Forget the character that was shown. */
   forget() {
+    Object.assign(this, { key: null, shown: null, missing: false, took: 0 });
     this.#cancel();
-    Object.assign(this, { key: null, shown: null, missing: false, took: 0, note: "" });
   }
 
   /** Cancel: no frame will come any more. */
@@ -60,16 +59,25 @@ export class TeacherFrames {
     clearTimeout(this.timer);
     Object.assign(this, { timer: null, waiting: false });
     this.frames.cancel();
+    if (!this.missing) this.note = "";
+  }
+
+  /** Whether frames follow the hand. */
+  get #follows() {
+    return library.now?.gpu && this.took < LIVE;
   }
 
   #ask(moving) {
     Object.assign(this, { timer: null, waiting: true });
     this.frames.request(this.character, this.pose, moving);
+    if (this.#follows || this.missing) return;
+    this.note = text("rendering…");
+    this.onNote();
   }
 
   #keep(moving) {
+    this.missing = false;
     this.#cancel();
-    Object.assign(this, { missing: false, note: "" });
     this.onSame(moving);
   }
 

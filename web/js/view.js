@@ -22,19 +22,20 @@ let tooSlow = false;
 export class View {
   /**
    * `onDrawn({size, moving, milliseconds, by})` is called after every frame, `by` being `page`, `server`, `teacher` or
-   * `picture`; `onError(text)` where there is none.
+   * `picture`; `onError(text)` where there is none; `onNote()` when `note` changes between frames.
    */
-  constructor(onDrawn, onError = () => {}) {
+  constructor(onDrawn, onError = () => {}, onNote = () => {}) {
     Object.assign(this, { onDrawn, onError, wanted: null, puppet: null, student: null, step: 0, slowFrames: 0 });
     this.closed = false;
     this.canvas = h("canvas", { width: FULL, height: FULL });
     this.element = h("div.tha4-view", {}, this.canvas);
     this.frames = new Frames((...frame) => this.#drawServerFrame(...frame), (why) => this.onError(why));
-    this.teacher = new TeacherFrames(
-      (...frame) => this.#drawServerFrame(...frame),
-      () => this.#drawWithoutTeacher(),
-      (moving) => this.onDrawn({ size: FULL, moving, milliseconds: 0, by: "teacher" }),
-    );
+    this.teacher = new TeacherFrames({
+      onFrame: (...frame) => this.#drawServerFrame(...frame),
+      onMissing: () => this.#drawWithoutTeacher(),
+      onSame: (moving) => this.onDrawn({ size: FULL, moving, milliseconds: 0, by: "teacher" }),
+      onNote,
+    });
     this.still = new Still((draw) => this.#drawStill(draw), (why) => this.onError(why));
   }
 

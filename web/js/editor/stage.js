@@ -75,7 +75,7 @@ export class Stage {
   open() {
     if (this.view && !this.view.closed) return;
     this.view?.element.remove();
-    this.view = new View((drawn) => this.#drawn(drawn), (why) => this.say(why));
+    this.view = new View((drawn) => this.#drawn(drawn), (why) => this.say(why), () => this.#name());
     this.frame.prepend(this.view.element);
   }
 

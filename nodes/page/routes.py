@@ -11,8 +11,8 @@
     POST /tha4/poses     {"graph", "node", "client"} or {"run_result", "client"} -> the motion that a node makes
 
 A request gets 204 and no content where a newer one of the same `client` has replaced it. Errors are JSON,
-`{"error": "..."}`, with a status from 400 to 499, or 503 while too many clients wait. A teacher's frame gets 409 where
-the teacher is not open, and 423 while a prompt runs.
+`{"error": "..."}`, with a status from 400 to 499, or 503 while too many clients wait. Instead of a teacher's frame
+comes `{"no_frame": "not open"}` where no run has opened the teacher, and `{"no_frame": "running"}` while a prompt runs.
 """
 
 from __future__ import annotations

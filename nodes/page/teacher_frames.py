@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from http import HTTPStatus
 from typing import Any
 
 import numpy as np
@@ -18,7 +17,7 @@ from .. import host
 from ..teacher import open_teacher
 from . import pictures, preview
 from .preview_queue import Job
-from .request import MAX_NAME, Refused, text
+from .request import MAX_NAME, NotOpen, text
 
 
 @dataclass(frozen=True)
@@ -43,11 +42,14 @@ def frame_job(body: Mapping[str, Any]) -> tuple[Job, str]:
 
 
 def _render(request: TeacherFrameRequest, tick: Callable[[], None]) -> bytes:
-    """The frame as a WebP with alpha. What `tick` raises ends it, before the teacher's next layer."""
+    """The frame as a WebP with alpha. What `tick` raises ends it, before the teacher's next layer.
+
+    Raises NotOpen, and PictureError and OSError for the picture.
+    """
     tick()
     teacher = open_teacher(request.teacher, request.precision)
     if teacher is None:
-        raise Refused(HTTPStatus.CONFLICT, "This teacher is not open. Run the graph once.")
+        raise NotOpen
     character = _character(request.source, request.placing)
     try:
         with torch.inference_mode(), teacher.lock, host.interruptible(teacher, tick):

@@ -14,7 +14,7 @@ const page = Math.random().toString(36).slice(2);
 
 /**
  * `onFrame(bitmap, request, milliseconds)` gets every frame that comes, as an ImageBitmap that it must close, and the
- * time since it was requested; `onError(text, status)` gets the server's error. `described(character)` is what a request
+ * time since it was requested; `onError(text, reason)` gets the server's error, or its `reason` for no frame. `described(character)` is what a request
  * to that `route` says of the character.
  */
 export class Frames {
@@ -75,7 +75,7 @@ export class Frames {
       if (this.closed) bitmap?.close();
       else if (bitmap) this.onFrame(bitmap, request, performance.now() - request.at);
     } catch (error) {
-      if (error.name !== "AbortError" && !this.closed) this.onError(error.message, error.status);
+      if (error.name !== "AbortError" && !this.closed) this.onError(error.message, error.reason);
     } finally {
       this.inFlight = null;
       this.#schedule();
@@ -90,7 +90,11 @@ export class Frames {
     const response = await api.fetchApi(this.route, { method: "POST", headers, body, signal });
     if (response.status === 204) return null; // a newer request replaced it
     if (response.status === 503) return this.#retry(request);
-    if (!response.ok) throw Object.assign(new Error(await errorText(response)), { status: response.status });
+    if (!response.ok) throw new Error(await errorText(response));
+    if (response.headers.get("Content-Type").includes("json")) {
+      const { no_frame: reason } = await response.json();
+      throw Object.assign(new Error(reason), { reason });
+    }
     return createImageBitmap(await response.blob());
   }
 

@@ -8,8 +8,8 @@ import { text } from "./text.js";
 const REST = 500;
 // A teacher whose frame takes longer does not follow the hand.
 const LIVE = 400;
-// What the server answers where the teacher is not open, and while a graph runs.
-const [NOT_OPEN, RUNNING] = [409, 423];
+// What the server answers where no run has opened the teacher, and while a graph runs.
+const [NOT_OPEN, RUNNING] = ["not open", "running"];
 
 export class TeacherFrames {
   /**
@@ -90,9 +90,9 @@ export class TeacherFrames {
   }
 
   /** The last frame stays while a graph runs; without a teacher there is none. */
-  #miss(message, status) {
-    Object.assign(this, { missing: true, waiting: false, note: REASONS[status]?.() ?? message });
-    if (status !== RUNNING) this.shown = null;
+  #miss(message, reason) {
+    Object.assign(this, { missing: true, waiting: false, note: REASONS[reason]?.() ?? message });
+    if (reason !== RUNNING) this.shown = null;
     this.onMissing();
   }
 }

@@ -6,6 +6,7 @@ import hashlib
 import json
 import logging
 import re
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -261,14 +262,19 @@ def stop_if_interrupted() -> None:
 
 
 @contextmanager
-def interruptible(model: nn.Module) -> Iterator[None]:
-    """Within it, an interrupt stops the model before its next layer instead of after its last."""
+def interruptible(model: nn.Module, check: Callable[[], None] = stop_if_interrupted) -> Iterator[None]:
+    """Within it, `check` is called before every layer that this thread computes; what it raises stops the model there.
 
-    def check(*_: object) -> None:
-        model_management.throw_exception_if_processing_interrupted()
+    Without `check` an interrupt stops the model.
+    """
+    thread = threading.get_ident()
+
+    def before_layer(*_: object) -> None:
+        if threading.get_ident() == thread:  # a preview is not stopped by a prompt's interrupt, nor takes it away
+            check()
 
     layers = (module for module in model.modules() if not any(module.children()))
-    handles = [layer.register_forward_pre_hook(check) for layer in layers]
+    handles = [layer.register_forward_pre_hook(before_layer) for layer in layers]
     try:
         yield
     finally:
@@ -330,6 +336,11 @@ def is_prompt_running() -> bool:
     """Whether the server is executing a graph."""
     server = getattr(PromptServer, "instance", None)
     return server is not None and bool(server.prompt_queue.currently_running)
+
+
+def has_gpu() -> bool:
+    """Whether ComfyUI computes on another device than the CPU."""
+    return not model_management.is_device_cpu(model_management.get_torch_device())
 
 
 def output_device() -> torch.device:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from weakref import WeakValueDictionary
+
 import torch
 from comfy_api.latest import io
 from comfy_execution.graph_utils import ExecutionBlocker
@@ -94,7 +96,18 @@ class LoadTeacher(io.ComfyNode):
             sources = [own] if repo_id.strip() else []
             shapes = Teacher.shapes(publication.architecture)
             files = download_teacher(folders[0], shapes, publication, sources, progress=progress)
-        return io.NodeOutput(Teacher.load_files(files, _dtype(precision), publication))
+        loaded = Teacher.load_files(files, _dtype(precision), publication)
+        _open[teacher, precision, cls.fingerprint_inputs(teacher)] = loaded
+        return io.NodeOutput(loaded)
+
+
+_open: WeakValueDictionary[tuple[str, str, str], Teacher] = WeakValueDictionary()
+"""What Load Teacher has loaded, by its inputs and its files, for as long as ComfyUI keeps it."""
+
+
+def open_teacher(teacher: str, precision: str) -> Teacher | None:
+    """What a Load Teacher with these inputs has loaded from the files as they are now; None where it is not open."""
+    return _open.get((teacher, precision, LoadTeacher.fingerprint_inputs(teacher)))
 
 
 def _dtype(precision: str) -> torch.dtype:

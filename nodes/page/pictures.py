@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from http import HTTPStatus
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from PIL import Image
@@ -44,6 +45,16 @@ class Source:
 
 
 @dataclass(frozen=True)
+class Placing:
+    """How a Load Character places its picture: by one of FITS, then scaled and moved."""
+
+    fit: str = FITS[0]
+    scale: float = 1
+    offset_x: float = 0
+    offset_y: float = 0
+
+
+@dataclass(frozen=True)
 class Opened:
     """A picture as Pillow's RGBA, notes on what of its file was not used, and when the file was changed."""
 
@@ -55,6 +66,11 @@ class Opened:
     def fit(self) -> Fit:
         """What the automatic fit says."""
         return auto_fit(self.picture)
+
+    def placed(self, placing: Placing) -> Placement:
+        """Where the picture lies in the frame."""
+        start = _placements(self.picture, self.fit)[placing.fit]
+        return start.adjusted(placing.scale, placing.offset_x, placing.offset_y)
 
 
 def picture_files() -> list[str]:
@@ -93,17 +109,22 @@ def keep(picture: Image.Image) -> str:
 def picture_job(body: Mapping[str, Any]) -> tuple[Job, str]:
     """What a request for a picture asks for. Raises Refused."""
     source = parse_source(body)
-    return lambda tick: _webp(_open(source).picture), ""
+    return lambda tick: _webp(open_picture(source).picture), ""
 
 
 def fit_job(body: Mapping[str, Any]) -> tuple[Job, str]:
     """What a request for a fit asks for. Raises Refused."""
-    source, fit = parse_source(body), text(body, "fit", None, 40)
+    source, placing = parse_source(body), parse_placing(body)
+    return lambda tick: _look(source, placing, tick), ""
+
+
+def parse_placing(body: Mapping[str, Any]) -> Placing:
+    """Fit, scale and offsets that a request names. Raises Refused."""
+    fit = text(body, "fit", None, 40)
     if fit not in FITS:
         raise Refused(HTTPStatus.BAD_REQUEST, f"fit must be one of {', '.join(FITS)}.")
-    scale = number(body, "scale", 0.1, 10)
     x, y = (number(body, name, -1024, 1024) for name in ("offset_x", "offset_y"))
-    return lambda tick: _look(source, fit, (scale, x, y), tick), ""
+    return Placing(fit, number(body, "scale", 0.1, 10), x, y)
 
 
 def parse_source(body: Mapping[str, Any]) -> Source:
@@ -136,18 +157,20 @@ def _path(source: Source) -> Path:
 
 
 _kept: OrderedDict[tuple[Source, str], Opened] = OrderedDict()
+_lock = Lock()
 
 
-def _open(source: Source) -> Opened:
-    """The picture of a source; the last few stay in memory. For one thread alone."""
+def open_picture(source: Source) -> Opened:
+    """The picture of a source; the last few stay in memory. Raises PictureError and OSError."""
     if source.kind == "demo":
         return Opened(Image.fromarray(demo_character().picture.numpy()), [])
     path = _path(source)
     key = (source, host.fingerprint([path]))
-    opened = _kept.pop(key, None) or _read(path, source.opaque)
-    _kept[key] = opened
-    while len(_kept) > _KEPT:
-        _kept.popitem(last=False)
+    with _lock:
+        opened = _kept.pop(key, None) or _read(path, source.opaque)
+        _kept[key] = opened
+        while len(_kept) > _KEPT:
+            _kept.popitem(last=False)
     return opened
 
 
@@ -166,23 +189,23 @@ def _webp(picture: Image.Image) -> bytes:
     return encoded.getvalue()
 
 
-def _look(source: Source, fit: str, by: tuple[float, float, float], tick: Callable[[], None]) -> bytes:
+def _look(source: Source, placing: Placing, tick: Callable[[], None]) -> bytes:
     """Where the picture lies and what is wrong with it; or why it cannot be seen, which is no error of the request."""
     try:
-        opened = _open(source)
+        opened = open_picture(source)
     except (PictureError, OSError) as error:
         return json.dumps({"problem": without_folders(str(error))}).encode()
     tick()
     starts = _placements(opened.picture, opened.fit)
     tick()
-    findings = by_importance([*opened.notes, *diagnose(opened.picture, starts[fit].adjusted(*by))])
+    findings = by_importance([*opened.notes, *diagnose(opened.picture, opened.placed(placing))])
     # What was chosen by hand is not asked about again.
-    asks = fit == FITS[0] and by == (1, 0, 0) and not opened.fit.sure and starts[FITS[1]] != starts[FITS[2]]
+    asks = placing == Placing() and not opened.fit.sure and starts[FITS[1]] != starts[FITS[2]]
     asks = asks and not any(one.code in NO_FIGURE for one in findings)
     answer = {
         "size": opened.picture.size,
         "changed": opened.changed,
-        "start": asdict(starts[fit]),
+        "start": asdict(starts[placing.fit]),
         "choices": [{"fit": name, "start": asdict(starts[name])} for name in FITS[1:]] if asks else [],
         "findings": [{"code": one.code, "text": str(one), "warning": one.is_warning} for one in findings],
     }

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import io
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cache
+from http import HTTPStatus
+from typing import Any
 
 import torch
 from PIL import Image
@@ -15,10 +17,14 @@ from torch import Tensor
 
 from ...tha4_core.cpu import intra_op_threads
 from ...tha4_core.demo import DemoRig, demo_character
+from ...tha4_core.errors import THA4Error
+from ...tha4_core.motion import reading
 from ...tha4_core.picture import model_space as images
+from ...tha4_core.pose import COUNT, NAMES, check_poses, make_pose
 from ...tha4_core.student import Student
 from .. import host
 from ..student import student_fingerprint, student_path, students
+from .request import Refused, flag
 
 KINDS = ("student", "rig")
 RIG = "demo"
@@ -50,6 +56,26 @@ def is_known(kind: str, name: str) -> bool:
     return name == RIG if kind == "rig" else name in students()
 
 
+def parse_look(body: Mapping[str, Any]) -> tuple[Tensor, int, bool]:
+    """Pose `[1, 45]`, size and lossless that a request names. Raises Refused."""
+    size, lossless = body.get("size", 256), flag(body, "lossless")
+    if type(size) is not int or size not in SIZES:
+        raise Refused(HTTPStatus.BAD_REQUEST, f"size must be a multiple of 32 from {SIZES[0]} to {SIZES[-1]}.")
+    return _parse_pose(body.get("pose")), size, lossless
+
+
+def _parse_pose(pose: object) -> Tensor:
+    """45 numbers, or an object of names and numbers, as `[1, 45]`."""
+    try:
+        if isinstance(pose, Mapping):
+            return make_pose({str(name): reading.number(value, f"pose.{name}") for name, value in pose.items()})
+        if isinstance(pose, list) and len(pose) == COUNT:
+            return check_poses([reading.number(value, name) for name, value in zip(NAMES, pose, strict=True)])
+    except THA4Error as error:
+        raise Refused(HTTPStatus.BAD_REQUEST, str(error)) from error
+    raise Refused(HTTPStatus.BAD_REQUEST, f"pose must be a list of {COUNT} numbers or an object of names and numbers.")
+
+
 def render(request: FrameRequest, tick: Callable[[], None]) -> bytes:
     """The frame as a WebP with alpha. What `tick` raises ends it. Raises THA4Error and OSError for broken files.
 
@@ -64,7 +90,7 @@ def render(request: FrameRequest, tick: Callable[[], None]) -> bytes:
             frames = _student(request.name).render(request.pose, size=request.size, tick=tick)
         tick()
         picture = host.to_pillow(images.to_srgb(frames)[0])
-    return _webp(picture, request)
+    return encode(picture, request.size, request.lossless)
 
 
 def _threads() -> AbstractContextManager[object]:
@@ -72,14 +98,14 @@ def _threads() -> AbstractContextManager[object]:
     return intra_op_threads(1) if host.is_prompt_running() else nullcontext()
 
 
-def _webp(picture: Image.Image, request: FrameRequest) -> bytes:
-    if picture.width != request.size:
-        picture = picture.resize((request.size, request.size), Image.Resampling.BILINEAR)
+def encode(picture: Image.Image, size: int, lossless: bool) -> bytes:
+    """A picture as a WebP of that height and width."""
+    if picture.width != size:
+        picture = picture.resize((size, size), Image.Resampling.BILINEAR)
     encoded = io.BytesIO()
     # At method 0 encoding takes a tenth of the frame's time; a lossless file is then twice as large as a slow
     # method's.
-    quality = 0 if request.lossless else _QUALITY
-    picture.save(encoded, "WEBP", lossless=request.lossless, quality=quality, method=0)
+    picture.save(encoded, "WEBP", lossless=lossless, quality=0 if lossless else _QUALITY, method=0)
     return encoded.getvalue()
 
 

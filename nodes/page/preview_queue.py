@@ -16,6 +16,8 @@ MAX_CLIENTS = 16
 _REST_RATIO = 9.0  # while a prompt runs, the worker rests this many times as long as it has worked
 _LONGEST_WORK = 0.5  # seconds; a frame takes less, and is shown at once. A longer job rests in between.
 
+_PAUSE = 0.02  # seconds between looks at whether a queue that comes first still has work
+
 
 class Superseded(Exception):  # noqa: N818 - no error: the usual end of a preview while the user drags
     """Nobody waits for this preview any more."""
@@ -23,6 +25,10 @@ class Superseded(Exception):  # noqa: N818 - no error: the usual end of a previe
 
 class QueueFull(Exception):  # noqa: N818 - the client may try again
     """MAX_CLIENTS clients wait already."""
+
+
+class PromptRunning(Exception):  # noqa: N818 - the client may try again afterwards
+    """A prompt is running: jobs that give way to it end."""
 
 
 class _Request:
@@ -37,10 +43,14 @@ class _Request:
 
 
 class PreviewQueue:
-    """Runs jobs of the event loop in its thread. While `is_prompt_running()`, it works a tenth of the time."""
+    """Runs jobs of the event loop in its thread. While `is_prompt_running()`, it works a tenth of the time.
 
-    def __init__(self, is_prompt_running: Callable[[], bool]) -> None:
-        self._is_prompt_running = is_prompt_running
+    A queue of long jobs is given another queue that is served `first`: its jobs pause at a tick while that one has
+    work, and end with PromptRunning as soon as a prompt runs.
+    """
+
+    def __init__(self, is_prompt_running: Callable[[], bool], first: PreviewQueue | None = None) -> None:
+        self._is_prompt_running, self._first = is_prompt_running, first
         self._newest: dict[str, _Request] = {}
         self._thread = ThreadPoolExecutor(1, "tha4-preview")
         self._begun = self._rest_until = 0.0
@@ -49,7 +59,7 @@ class PreviewQueue:
         """What `job` returns.
 
         Raises Superseded where a newer request of the same client came or the client has disconnected, QueueFull
-        where MAX_CLIENTS others are waiting, and whatever the job raises.
+        where MAX_CLIENTS others are waiting, PromptRunning (see above), and whatever the job raises.
         """
         if client not in self._newest and len(self._newest) >= MAX_CLIENTS:
             raise QueueFull
@@ -76,7 +86,8 @@ class PreviewQueue:
                 older.future.cancel()
 
     def _work(self, request: _Request) -> bytes:
-        self._rest(request)
+        if self._first is None:
+            self._rest(request)
         self._begun = time.monotonic()
         try:
             return request.job(lambda: self._tick(request))
@@ -85,10 +96,21 @@ class PreviewQueue:
 
     def _tick(self, request: _Request) -> None:
         request.check()
-        if time.monotonic() - self._begun > _LONGEST_WORK:
+        if self._first is not None:
+            self._give_way(request, self._first)
+        elif time.monotonic() - self._begun > _LONGEST_WORK:
             self._plan_rest()
             self._rest(request)
             self._begun = time.monotonic()
+
+    def _give_way(self, request: _Request, first: PreviewQueue) -> None:
+        while True:
+            if self._is_prompt_running():
+                raise PromptRunning
+            if not first._newest:
+                return
+            request.superseded.wait(_PAUSE)
+            request.check()
 
     def _plan_rest(self) -> None:
         now = time.monotonic()

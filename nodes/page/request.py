@@ -14,7 +14,7 @@ from aiohttp import web
 
 from ...tha4_core.errors import MotionError
 from ...tha4_core.motion import reading
-from .preview_queue import Job, PreviewQueue, QueueFull, Superseded
+from .preview_queue import Job, PreviewQueue, PromptRunning, QueueFull, Superseded
 
 NO_STORE = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 MAX_NAME = 300
@@ -35,6 +35,10 @@ class Refused(Exception):  # noqa: N818 - the client's error, not the server's
         self.status = status
 
 
+class NotOpen(Exception):  # noqa: N818 - the client may try again after a run
+    """No run has opened what would make the frame."""
+
+
 def with_json_errors(handler: Handler) -> Handler:
     """A handler whose errors of the client become JSON. It refuses requests from other sites."""
 
@@ -46,6 +50,10 @@ def with_json_errors(handler: Handler) -> Handler:
             return _error(refused.status, str(refused))
         except QueueFull:
             return _error(HTTPStatus.SERVICE_UNAVAILABLE, "Too many previews are waiting. Close some pages.")
+        except PromptRunning:
+            return _no_frame("running")
+        except NotOpen:
+            return _no_frame("not open")
         except web.HTTPException:
             raise
         # Whatever a page sends, and whatever its files hold: the log gets a line, and the page an answer.
@@ -150,6 +158,11 @@ def _host(origin: str) -> str:
 
 def _error(status: HTTPStatus, message: str) -> web.Response:
     return web.json_response({"error": without_folders(message)}, status=status, headers=NO_STORE)
+
+
+def _no_frame(reason: str) -> web.Response:
+    # No error: a browser's console lists every one, and this is how a page finds out.
+    return web.json_response({"no_frame": reason}, headers=NO_STORE)
 
 
 def without_folders(message: str) -> str:

@@ -1,14 +1,18 @@
 """The routes of the web page. No input is trusted: everything is checked before it is used.
 
-    GET  /tha4/library   the parameters, the expressions and the characters
+    GET  /tha4/library   the parameters, the expressions, the characters, whether teachers have a GPU
     GET  /tha4/student   ?name= -> a student as one .safetensors file, for the page's own renderer
     POST /tha4/frame     {"character": {"kind", "name"}, "pose", "size", "lossless", "client"} -> a WebP with alpha
+    POST /tha4/teacher_frame
+                         {"source", "fit", "scale", "offset_x", "offset_y", "teacher", "precision", "pose", "size",
+                         "lossless", "client"} -> the same of the graph's own character, by a teacher that is open
     POST /tha4/picture   {"source": {"kind", "name", "opaque"}, "client"} -> the picture of a Load Character, a WebP
     POST /tha4/fit       {"source", "fit", "scale", "offset_x", "offset_y", "client"} -> where it lies, what is wrong
     POST /tha4/poses     {"graph", "node", "client"} or {"run_result", "client"} -> the motion that a node makes
 
 A request gets 204 and no content where a newer one of the same `client` has replaced it. Errors are JSON,
-`{"error": "..."}`, with a status from 400 to 499, or 503 while too many clients wait.
+`{"error": "..."}`, with a status from 400 to 499, or 503 while too many clients wait. Instead of a teacher's frame
+comes `{"no_frame": "not open"}` where no run has opened the teacher, and `{"no_frame": "running"}` while a prompt runs.
 """
 
 from __future__ import annotations
@@ -19,15 +23,14 @@ from http import HTTPStatus
 from typing import Any
 
 from aiohttp import web
-from torch import Tensor
 
 from ...tha4_core.errors import THA4Error
 from ...tha4_core.motion import expressions, groups, reading
-from ...tha4_core.pose import COUNT, NAMES, PARAMETERS, check_poses, make_pose
+from ...tha4_core.pose import NAMES, PARAMETERS
 from .. import host
-from . import motions, pictures, preview
+from . import motions, pictures, preview, teacher_frames
 from .preview_queue import Job, PreviewQueue
-from .request import MAX_NAME, NO_STORE, Handler, Refused, flag, json_object, queued_response, text, with_json_errors
+from .request import MAX_NAME, NO_STORE, Handler, Refused, json_object, queued_response, text, with_json_errors
 from .students import student_response
 
 _MAX_BODY = 16 * 1024
@@ -45,13 +48,17 @@ def register() -> None:
     if table is None:
         return
     queue = PreviewQueue(host.is_prompt_running)
+    slow = PreviewQueue(host.is_prompt_running, first=queue)
 
-    def post(path: str, read: ReadBody, content_type: str, max_body: int = _MAX_BODY) -> None:
+    def post(
+        path: str, read: ReadBody, content_type: str, max_body: int = _MAX_BODY, queue: PreviewQueue = queue
+    ) -> None:
         table.post(path)(with_json_errors(_queued(queue, read, content_type, max_body)))
 
     table.get("/tha4/library")(with_json_errors(_library))
     table.get("/tha4/student")(with_json_errors(student_response))
     post("/tha4/frame", _frame_job, "image/webp")
+    post("/tha4/teacher_frame", teacher_frames.frame_job, "image/webp", queue=slow)
     post("/tha4/picture", pictures.picture_job, "image/webp")
     post("/tha4/fit", pictures.fit_job, "application/json")
     post("/tha4/poses", motions.poses_job, "application/json", _MAX_GRAPH_BODY)
@@ -90,7 +97,7 @@ async def _library(request: web.Request) -> web.Response:
         for p in PARAMETERS
     ]
     content = {"parameters": parameters, "expressions": _expressions(), "characters": preview.characters()}
-    return web.json_response(content, headers=NO_STORE)
+    return web.json_response({**content, "gpu": host.has_gpu()}, headers=NO_STORE)
 
 
 def _expressions() -> list[dict[str, Any]]:
@@ -113,23 +120,7 @@ def parse_frame_request(body: Mapping[str, Any]) -> preview.FrameRequest:
     kind, name = text(character, "kind", None, MAX_NAME), text(character, "name", None, MAX_NAME)
     if kind not in preview.KINDS:
         raise Refused(HTTPStatus.BAD_REQUEST, f"character.kind must be one of {', '.join(preview.KINDS)}.")
-    size, lossless = body.get("size", 256), flag(body, "lossless")
-    if type(size) is not int or size not in preview.SIZES:
-        first, last = preview.SIZES[0], preview.SIZES[-1]
-        raise Refused(HTTPStatus.BAD_REQUEST, f"size must be a multiple of 32 from {first} to {last}.")
-    pose = _pose(body.get("pose"))
+    look = preview.parse_look(body)
     if not preview.is_known(kind, name):
         raise Refused(HTTPStatus.NOT_FOUND, f"There is no {kind} named {reading.shorten(name)}.")
-    return preview.FrameRequest(kind, name, pose, size, lossless)
-
-
-def _pose(pose: object) -> Tensor:
-    """45 numbers, or an object of names and numbers, as `[1, 45]`."""
-    try:
-        if isinstance(pose, Mapping):
-            return make_pose({str(name): reading.number(value, f"pose.{name}") for name, value in pose.items()})
-        if isinstance(pose, list) and len(pose) == COUNT:
-            return check_poses([reading.number(value, name) for name, value in zip(NAMES, pose, strict=True)])
-    except THA4Error as error:
-        raise Refused(HTTPStatus.BAD_REQUEST, str(error)) from error
-    raise Refused(HTTPStatus.BAD_REQUEST, f"pose must be a list of {COUNT} numbers or an object of names and numbers.")
+    return preview.FrameRequest(kind, name, *look)

@@ -1,10 +1,13 @@
 """The pose editor in the real page: frames a second and milliseconds from hand to picture while the head is dragged.
 
-    python -m tests.benchmarks.editor [--student PATH] [--seconds 10] [--nodes2]
+    python -m tests.benchmarks.editor [--student PATH] [--seconds 10] [--nodes2] [--page 64]
+
+The server renders, or with --page the page itself at that size, by a GPU that Chromium computes on the CPU.
 
 Starts a ComfyUI of its own and Debian's Chromium, which draws without a GPU and so takes a good part of the processor
-itself. Then it runs a graph again and again, in turn alone and while the head is dragged: what dragging costs a graph
-that computes on the CPU. Without a student its weights are random, which changes the picture and not the time.
+itself. Then, unless the page renders, it runs a graph again and again, in turn alone and while the head is dragged:
+what dragging costs a graph that computes on the CPU. Without a student its weights are random, which changes the
+picture and not the time.
 """
 
 from __future__ import annotations
@@ -28,6 +31,7 @@ import tha4_core as tha4
 from tests.browser.comfy_page import SETTINGS, ComfyPage
 from tests.browser.conftest import ARGUMENTS, COMFYUI, VIEW
 from tests.browser.editor_page import Editor
+from tests.browser.puppet_site import SOFTWARE_GPU
 from tests.host.comfyui import ComfyUI, prepare_base, running
 from tha4_core.demo import demo_character
 
@@ -36,7 +40,14 @@ ROUNDS = 3
 
 _WATCH = """(stage) => {
     window.seen = [];
-    const note = () => window.seen.push([performance.now(), Number(stage.dataset.took), Number(stage.dataset.size)]);
+    const moves = [0];
+    addEventListener("pointermove", ({ timeStamp }) => moves.push(timeStamp), { capture: true });
+    const note = () => {
+        const now = performance.now();
+        const began = now - Number(stage.dataset.took);
+        const seen = moves.findLast((at) => at <= began + 1); // the hand's place that the frame shows
+        window.seen.push([now, now - seen, Number(stage.dataset.size)]);
+    };
     new MutationObserver(note).observe(stage, { attributeFilter: ["data-took"] });
 }"""
 
@@ -49,12 +60,15 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         base = _base(Path(folder), arguments)
         with running(COMFYUI, base) as server:
-            browser = playwright.chromium.launch(executable_path=program, args=list(ARGUMENTS))
+            browser = playwright.chromium.launch(
+                executable_path=program, args=[*ARGUMENTS, *(SOFTWARE_GPU if arguments.page else ())]
+            )
             comfy = ComfyPage(browser.new_page(viewport=VIEW), arguments.nodes2)
             comfy.open(server.address)
             editor, save = _graph(comfy)
             _print_dragging(comfy.page, editor, arguments.seconds)
-            _print_cost(comfy, server, editor, save)
+            if not arguments.page:
+                _print_cost(comfy, server, editor, save)
             browser.close()
 
 
@@ -62,6 +76,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--student", type=Path, help="a published folder or a .safetensors")
     parser.add_argument("--seconds", type=float, default=10.0, help="how long to drag")
+    parser.add_argument("--page", type=int, metavar="SIZE", help="the page renders, at that size")
     parser.add_argument("--nodes2", action="store_true", help="in Nodes 2.0, not on the classic canvas")
     return parser.parse_args()
 
@@ -72,7 +87,8 @@ def _base(base: Path, arguments: argparse.Namespace) -> Path:
     student.save(base / "models" / "tha4" / "students" / "bench.safetensors")
     settings = base / "user" / "default" / "comfy.settings.json"
     settings.parent.mkdir(parents=True)
-    settings.write_text(json.dumps({**SETTINGS, "Comfy.VueNodes.Enabled": arguments.nodes2}))
+    renderer = {"THA4.PreviewRenderer": "page", "THA4.PageSize": arguments.page} if arguments.page else {}
+    settings.write_text(json.dumps({**SETTINGS, "Comfy.VueNodes.Enabled": arguments.nodes2, **renderer}))
     return base
 
 

@@ -1,18 +1,22 @@
-"""Whom editors and players show: the graph's own character, by a student where there is one."""
+"""Whom editors and players show: the graph's own character, by a student or a teacher where there is one."""
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
-from playwright.sync_api import expect
+from playwright.sync_api import Response, expect
 
 from tests.browser.comfy_page import ComfyPage
 from tests.browser.editor_page import Editor, add_editor
-from tests.browser.panels import PATIENCE, Panel
+from tests.browser.panels import PATIENCE, Panel, run
 from tests.host.comfyui import ComfyUI
+from tests.recipe import recipe_tha3
 from tha4_core.demo import DEMO_STUDENT, demo_character
 
 RECOLOURED = "recoloured.png"
@@ -48,7 +52,7 @@ def shown_by(editor: Editor, who: str) -> None:
 def test_a_character_without_a_student_is_her_picture(comfy: ComfyPage, own_picture: str) -> None:
     editor = add_editor(comfy)
     character, _ = add_render(comfy, editor.node, own_picture)
-    caption(editor, f"{RECOLOURED} (no student yet: this is her picture)")
+    caption(editor, f"{RECOLOURED} (the demo rig moves the demo character alone: this is her picture)")
     shown_by(editor, "picture")
     own, shown = demo_character().picture.numpy()[..., [1, 2, 0, 3]].astype(int), editor.picture().astype(int)
     opaque = own[..., 3] == 255
@@ -63,6 +67,60 @@ def test_a_character_without_a_student_is_her_picture(comfy: ComfyPage, own_pict
     comfy.set(character, "offset_x", 0)
     caption(editor, "demo")
     shown_by(editor, "server")
+
+
+@pytest.fixture(scope="module")
+def small_teacher(web_server: ComfyUI) -> Iterator[str]:
+    """The name of the smallest teacher, synthetic, which has its weights and is not open yet."""
+    folder = web_server.base / "models" / "tha4" / "teacher" / "tha3_separable_float"
+    folder.mkdir(parents=True)
+    for name, state_dict in recipe_tha3("separable").items():
+        torch.save(state_dict, folder / f"{name}.pt")
+    yield "THA3 separable"
+    shutil.rmtree(folder)
+
+
+def teacher_frame(editor: Editor) -> np.ndarray:
+    shown_by(editor, "teacher")
+    return editor.picture().astype(int)
+
+
+def test_the_teacher_that_is_open_shows_the_graphs_own_character(
+    comfy: ComfyPage, own_picture: str, small_teacher: str
+) -> None:
+    answers: list[str] = []
+
+    def note(got: Response) -> None:
+        if "/tha4/teacher_frame" in got.url:
+            answers.append(got.headers["content-type"].partition(";")[0])
+
+    comfy.page.on("response", note)
+    editor = add_editor(comfy)
+    character, render = add_render(comfy, editor.node, own_picture)
+    teacher = next(node for node in comfy.prompt() if comfy.prompt()[node]["class_type"] == "THA4LoadTeacher")
+    comfy.set(int(teacher), "teacher", small_teacher)
+    comfy.set(int(teacher), "precision", "float32" if comfy.nodes2 else "auto")  # not open from the test before
+    name = f"{RECOLOURED} (no student yet: by the teacher)"
+    caption(editor, f"{name} · run the graph once: then its teacher shows her")
+    shown_by(editor, "picture")
+    still = editor.picture().astype(int)
+    assert set(answers) == {"application/json"}
+    comfy.connect(render, 0, comfy.add("PreviewImage", 1500, 60), "images")
+    run(comfy)
+    caption(editor, name)
+    first = teacher_frame(editor)
+    assert np.abs(first - still).max() > 20
+    answers.clear()
+    comfy.drag(editor.zone("head"), (0.5, 0.3), (0.9, 0.3))
+    caption(editor, f"{name} · rendering…")
+    caption(editor, name)
+    second = teacher_frame(editor)
+    assert np.abs(second - first).max() > 20
+    assert answers == ["image/webp"]  # on a CPU none while it is dragged
+    comfy.set(character, "file", "demo")
+    caption(editor, "demo")
+    shown_by(editor, "server")
+    comfy.page.remove_listener("response", note)
 
 
 def test_the_demo_character_is_shown_by_her_student(comfy: ComfyPage) -> None:
@@ -90,7 +148,8 @@ def test_a_student_that_is_distilled_here_is_shown_once_it_is_there(
     comfy.connect(character, 0, distill, "character")
     comfy.connect(distill, 0, render, "student")
     comfy.connect(panel.node, 0, render, "poses")
-    expect(panel.find(".tha4-player-caption")).to_contain_text("this is her picture", timeout=PATIENCE)
+    missing = "no student and no Load Teacher yet: this is her picture"
+    expect(panel.find(".tha4-player-caption")).to_contain_text(missing, timeout=PATIENCE)
     panel.wait("[data-by='picture'][data-resting='true']")
     file = Path(web_server.base / "models" / "tha4" / "students" / f"{name}.safetensors")
     file.write_bytes(DEMO_STUDENT.read_bytes())

@@ -73,6 +73,41 @@ def test_two_editors_and_one_that_is_removed(page: ComfyPage) -> None:
     assert second.pose() == {"breathing": 0.7}
 
 
+COUNT_MEMORY = """() => {
+    const alive = new Map();
+    window.gpuMemory = () => [...alive.values()].reduce((sum, size) => sum + size, 0);
+    const watch = (makes, name, made, size) => {
+        const [create, destroy] = [makes.prototype[name], made.prototype.destroy];
+        makes.prototype[name] = function (described) {
+            const one = create.call(this, described);
+            alive.set(one, size(described));
+            return one;
+        };
+        made.prototype.destroy = function () {
+            alive.delete(this);
+            destroy.call(this);
+        };
+    };
+    watch(GPUDevice, "createBuffer", GPUBuffer, ({ size }) => size);
+    watch(GPUDevice, "createTexture", GPUTexture, ({ size }) => 4 * size[0] * size[1]);
+}"""
+
+
+def test_what_leaves_the_graph_gives_the_gpus_memory_back(page: ComfyPage) -> None:
+    page.page.evaluate(COUNT_MEMORY)
+
+    def memory() -> int:
+        return int(page.page.evaluate("() => window.gpuMemory()"))
+
+    for leave in (lambda editor: page.remove(editor.node), lambda editor: page.clear()):
+        editor = Editor(page, page.add("THA4PoseVector", 300, 80))
+        settle(editor, "page")
+        assert memory() > 2**21  # its weights alone
+        leave(editor)
+        page.page.wait_for_timeout(100)
+        assert memory() == 0
+
+
 def test_a_player_plays_in_the_page(page: ComfyPage) -> None:
     player = Panel(page, page.add("THA4PoseSequence", 300, 80), "tha4_player")
     expect(player.element).to_have_attribute("data-by", "page", timeout=FRAME_TIMEOUT)

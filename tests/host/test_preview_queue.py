@@ -108,3 +108,52 @@ def test_an_error_of_a_job_is_raised_and_the_next_job_runs(module: Any) -> None:
         return await queue.run("a", lambda tick: b"fine", never)
 
     assert asyncio.run(go()) == b"fine"
+
+
+def test_a_job_of_a_queue_that_comes_second_pauses_while_the_first_has_work(module: Any) -> None:
+    order: list[str] = []
+
+    def quick(tick: Callable[[], None]) -> bytes:
+        time.sleep(0.1)
+        order.append("quick")
+        return b""
+
+    def long(tick: Callable[[], None]) -> bytes:
+        order.append("begun")
+        time.sleep(0.05)
+        tick()
+        order.append("long")
+        return b""
+
+    async def both() -> None:
+        first = module.PreviewQueue(never)
+        second = module.PreviewQueue(never, first)
+        slow = asyncio.ensure_future(second.run("b", long, never))
+        await asyncio.sleep(0.02)
+        await asyncio.gather(slow, first.run("a", quick, never))
+
+    asyncio.run(both())
+    assert order == ["begun", "quick", "long"]
+
+
+def test_a_job_that_comes_second_ends_when_a_prompt_runs_even_while_it_pauses(module: Any) -> None:
+    running = False
+
+    def prompt_starts(tick: Callable[[], None]) -> bytes:
+        nonlocal running
+        time.sleep(0.05)
+        running = True
+        time.sleep(0.3)
+        return b""
+
+    async def go() -> None:
+        first = module.PreviewQueue(never)
+        second = module.PreviewQueue(lambda: running, first)
+        busy = asyncio.ensure_future(first.run("a", prompt_starts, never))
+        await asyncio.sleep(0)
+        with pytest.raises(module.PromptRunning):
+            await second.run("b", lambda tick: tick() or b"never", never)
+        assert not busy.done()
+        await busy
+
+    asyncio.run(go())

@@ -2,6 +2,7 @@
 
 pipeline  THA4's and THA3's, from weights to frames
 cache     faces and frames of the last poses
+exclusive one thread at a time
 outputs   what a teacher gives beside frames: targets for distillation, a mask of the face, intermediate images
 """
 

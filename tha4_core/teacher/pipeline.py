@@ -43,6 +43,7 @@ from ..weights import (
     read_state_dict,
 )
 from .cache import ImageCache
+from .exclusive import ExclusiveModule, exclusive
 from .outputs import EXPRESSIVE, Targets, face_alphas
 
 PRECISIONS = (torch.float32, torch.float16, torch.bfloat16)
@@ -60,14 +61,14 @@ _FACES_KEPT = 64
 _FRAMES_KEPT = 16
 
 
-class Teacher(nn.Module, ABC):
+class Teacher(ExclusiveModule, ABC):
     """The five published networks of either system. Evaluation only: nothing that it returns carries gradients.
 
     Here is what the systems share: the face, the caches, loading. THA4Teacher and THA3Teacher add the body; `load`,
     `load_files` and `from_state_dicts` give the one that the weights are of.
 
     Faces and frames of the last characters and poses are cached (`clear_cache` empties the caches, as does moving the
-    teacher); frames are the same with and without.
+    teacher); frames are the same with and without. Threads may share a teacher: one at a time computes or moves it.
     """
 
     frame: ClassVar[str]
@@ -139,7 +140,7 @@ class Teacher(nn.Module, ABC):
         teacher._lay_out()
         return teacher.eval().requires_grad_(False)
 
-    @torch.no_grad()
+    @exclusive
     def render(self, character: Character, poses: Tensor, *, batch: int | None = None) -> Tensor:
         """Frames in model space, float32 `[N, 4, 512, 512]` on the teacher's device, of `poses` `[N, 45]`.
 
@@ -154,7 +155,7 @@ class Teacher(nn.Module, ABC):
         poses = pose_numbers.check_poses(poses).to(self._device())
         return self._frames.render(character, poses, merged, (4, images.SIZE, images.SIZE), batch)
 
-    @torch.no_grad()
+    @exclusive
     def outputs(self, character: Character, poses: Tensor) -> Images:
         """Every image of spec section 4.3 (THA3: 8) for `poses` `[N, 45]`, named NETWORK.OUTPUT.
 
@@ -169,7 +170,7 @@ class Teacher(nn.Module, ABC):
         images_of_all = {name: torch.cat([outputs[name] for outputs in made]) for name in made[0]}
         return images_of_all | _named("eyebrow_decomposer", self.layers(character))
 
-    @torch.no_grad()
+    @exclusive
     def targets(self, character: Character, poses: Tensor) -> Targets:
         """What a student learns from, for `poses` `[N, 45]`, in one batch on the teacher's device. Raises PoseError.
 
@@ -187,7 +188,7 @@ class Teacher(nn.Module, ABC):
             face=face["face_morpher.output"],
         )
 
-    @torch.no_grad()
+    @exclusive
     def layers(self, character: Character) -> Images:
         """The eyebrow decomposer's six images `[1, C, 128, 128]`, without a prefix to their names."""
         if self._layers is None or self._layers[0] is not character:
@@ -195,7 +196,7 @@ class Teacher(nn.Module, ABC):
             self._layers = character, self.eyebrow_decomposer(images.crop(picture, *_BROWS))
         return self._layers[1]
 
-    @torch.no_grad()
+    @exclusive
     def face(self, character: Character, poses: Tensor) -> Images:
         """The images up to `face_morphed_full`, for `poses` `[N, 45]` (or as many as 39 numbers each)."""
         poses = poses.to(self._device())
@@ -215,7 +216,7 @@ class Teacher(nn.Module, ABC):
     def body(self, face_morphed_full: Tensor, poses: Tensor) -> Images:
         """The images of the last two networks, for `face_morphed_full` `[N, 4, 512, 512]` and `poses` `[N, 45]`."""
 
-    @torch.no_grad()
+    @exclusive
     def face_mask(self, character: Character) -> Tensor:
         """Where brows, eyes and mouth move: `[1, 128, 128]`, 0..1, over `image[80:208, 192:320]`, the student's face.
 
@@ -229,6 +230,7 @@ class Teacher(nn.Module, ABC):
             mask = torch.maximum(mask, alphas.amax(dim=0, keepdim=True))
         return images.crop(mask, *_STUDENT_IN_FACE)[0].clamp(0, 1)
 
+    @exclusive
     def clear_cache(self) -> None:
         """Free what was made for earlier characters and poses."""
         self._layers = None
@@ -251,6 +253,7 @@ class Teacher(nn.Module, ABC):
     def _batch(self, wanted: int | None = None) -> int:
         return 1 if self._device().type == "cpu" else max(1, wanted or 4)
 
+    @exclusive
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Teacher:
         """Every move passes here: nothing cached stays on the old device."""
         super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
@@ -288,7 +291,7 @@ class THA4Teacher(Teacher):
         self.body_morpher = BodyMorpher(self._buffers_on_cpu)
         self.upscaler = Upscaler(self._buffers_on_cpu)
 
-    @torch.no_grad()
+    @exclusive
     def body(self, face_morphed_full: Tensor, poses: Tensor) -> Images:
         """The images of body morpher and upscaler, for `face_morphed_full` `[N, 4, 512, 512]` and `poses` `[N, 45]`."""
         rotation = poses.to(self._device())[:, pose_numbers.ROTATION]
@@ -296,6 +299,7 @@ class THA4Teacher(Teacher):
         upscaled = self.upscaler(face_morphed_full, body["merged"], body["grid_change"], rotation)
         return _named("upscaler", upscaled) | _named("body_morpher", body)
 
+    @exclusive
     def clear_cache(self) -> None:
         """Free what was made for earlier characters and poses."""
         super().clear_cache()
@@ -312,7 +316,7 @@ class THA3Teacher(Teacher):
         self.two_algo_face_body_rotator = Rotator(separable=separable)
         self.editor = Editor(separable=separable)
 
-    @torch.no_grad()
+    @exclusive
     def body(self, face_morphed_full: Tensor, poses: Tensor) -> Images:
         """The images of rotator and editor, for `face_morphed_full` `[N, 4, 512, 512]` and `poses` `[N, 45]`."""
         rotation = poses.to(self._device())[:, pose_numbers.ROTATION]

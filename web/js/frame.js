@@ -14,12 +14,12 @@ const page = Math.random().toString(36).slice(2);
 
 /**
  * `onFrame(bitmap, request, milliseconds)` gets every frame that comes, as an ImageBitmap that it must close, and the
- * time since it was requested; `onError(text)` gets the server's error.
+ * time since it was requested; `onError(text, reason)` gets the server's error, or its `reason` for no frame. `described(character)` is what a request
+ * to that `route` says of the character.
  */
 export class Frames {
-  constructor(onFrame, onError = () => {}) {
-    this.onFrame = onFrame;
-    this.onError = onError;
+  constructor(onFrame, onError = () => {}, route = "/tha4/frame", described = ({ kind, name }) => ({ character: { kind, name } })) {
+    Object.assign(this, { onFrame, onError, route, described });
     this.client = `${page}-${++views}`;
     this.pending = null; // the newest request, until it is sent
     this.inFlight = null;
@@ -29,12 +29,11 @@ export class Frames {
   }
 
   /**
-   * Request a frame: `character` is `{kind, name}`, `pose` 45 numbers in their order. While something is `moving`,
+   * Request a frame: `character` is `{kind, name}` or what `described` knows, `pose` 45 numbers in their order. While something is `moving`,
    * frames are as small as it takes to keep up with it; at rest the frame is exact and of full size.
    */
   request(character, pose, moving = false) {
-    const { kind, name } = character;
-    this.pending = { character: { kind, name }, pose: [...pose], moving, at: performance.now() };
+    this.pending = { character, pose: [...pose], moving, at: performance.now() };
     // Small frames are worth waiting for; a full one that is out of date is not.
     if (this.inFlight && !this.inFlight.moving) this.inFlight.abort.abort();
     else if (!this.inFlight) this.#schedule();
@@ -43,6 +42,11 @@ export class Frames {
   /** Cancel: no frame will come any more. */
   close() {
     this.closed = true;
+    this.cancel();
+  }
+
+  /** Cancel what was requested. */
+  cancel() {
     this.pending = null;
     clearTimeout(this.timer);
     this.timer = null;
@@ -71,7 +75,7 @@ export class Frames {
       if (this.closed) bitmap?.close();
       else if (bitmap) this.onFrame(bitmap, request, performance.now() - request.at);
     } catch (error) {
-      if (error.name !== "AbortError" && !this.closed) this.onError(error.message);
+      if (error.name !== "AbortError" && !this.closed) this.onError(error.message, error.reason);
     } finally {
       this.inFlight = null;
       this.#schedule();
@@ -81,12 +85,16 @@ export class Frames {
   async #fetch(request, signal) {
     const { character, pose, moving } = request;
     const size = moving ? Math.min(previewSize(), SIZES[this.step]) : FULL;
-    const body = JSON.stringify({ character, pose, size, lossless: !moving, client: this.client });
+    const body = JSON.stringify({ ...this.described(character), pose, size, lossless: !moving, client: this.client });
     const headers = { "Content-Type": "application/json" };
-    const response = await api.fetchApi("/tha4/frame", { method: "POST", headers, body, signal });
+    const response = await api.fetchApi(this.route, { method: "POST", headers, body, signal });
     if (response.status === 204) return null; // a newer request replaced it
     if (response.status === 503) return this.#retry(request);
     if (!response.ok) throw new Error(await errorText(response));
+    if (response.headers.get("Content-Type").includes("json")) {
+      const { no_frame: reason } = await response.json();
+      throw Object.assign(new Error(reason), { reason });
+    }
     return createImageBitmap(await response.blob());
   }
 

@@ -1,11 +1,12 @@
-// A character in a pose, as one element: rendered by this page's GPU where that works well, else by the server. A
-// character that has no student yet is shown as its picture.
+// A character in a pose, as one element: a student rendered by this page's GPU where that works well, else by the
+// server; without a student by the teacher that is open on the server; else its picture as it is.
 import { h } from "./editor/dom.js";
 import { Frames } from "./frame.js";
 import { openGPU } from "./puppet/gpu.js";
 import { Puppet } from "./puppet/puppet.js";
 import { pageSize, previewRenderer } from "./settings.js";
 import { Still } from "./still.js";
+import { TeacherFrames } from "./teacher_frames.js";
 
 const FULL = 512;
 const SIZES = [256, 384, 512, 768, 1024];
@@ -20,22 +21,30 @@ let tooSlow = false;
 
 export class View {
   /**
-   * `onDrawn({size, moving, milliseconds, by})` is called after every frame, `by` being `page`, `server` or `picture`;
-   * `onError(text)` where there is none.
+   * `onDrawn({size, moving, milliseconds, by})` is called after every frame, `by` being `page`, `server`, `teacher` or
+   * `picture`; `onError(text)` where there is none; `onNote()` when `note` changes between frames.
    */
-  constructor(onDrawn, onError = () => {}) {
+  constructor(onDrawn, onError = () => {}, onNote = () => {}) {
     Object.assign(this, { onDrawn, onError, wanted: null, puppet: null, student: null, step: 0, slowFrames: 0 });
     this.closed = false;
     this.canvas = h("canvas", { width: FULL, height: FULL });
     this.element = h("div.tha4-view", {}, this.canvas);
     this.frames = new Frames((...frame) => this.#drawServerFrame(...frame), (why) => this.onError(why));
+    this.teacher = new TeacherFrames({
+      onFrame: (...frame) => this.#drawServerFrame(...frame),
+      onMissing: () => this.#drawWithoutTeacher(),
+      onSame: (moving) => this.onDrawn({ size: FULL, moving, milliseconds: 0, by: "teacher" }),
+      onNote,
+    });
     this.still = new Still((draw) => this.#drawStill(draw), (why) => this.onError(why));
   }
 
-  /** Show a character (`{kind, name}`; of the kind `picture` also `source` and `place`, see Still) in a pose (45 numbers); `moving` while it is about to change again. */
+  /** Show a character (`{kind, name}`; of the kinds `picture` and `teacher` as findCharacter has it) in a pose (45 numbers); `moving` while it is about to change again. */
   show(character, pose, moving = false) {
     if (this.closed) return;
     this.wanted = { character, pose, moving };
+    if (character.kind === "teacher") return this.#useTeacher();
+    this.teacher.forget();
     if (character.kind === "picture") return this.#useStill();
     if (character.kind !== "student" || !mayUsePage()) return this.#useServer();
     if (this.student !== character.name) this.#open(character.name);
@@ -45,15 +54,34 @@ export class View {
 
   /** Whether a newer frame than the last one drawn is on its way. */
   get pending() {
-    return Boolean(this.frames.pending || this.puppet?.next);
+    return Boolean(this.frames.pending || this.teacher.pending || this.puppet?.next);
+  }
+
+  /** What people are to know about the frame: that it is being rendered, or why there is none; mostly empty. */
+  get note() {
+    return this.teacher.note;
   }
 
   /** Stop, and give the GPU's memory back. */
   close() {
     this.closed = true;
     this.frames.close();
+    this.teacher.close();
     this.still.close();
     this.#closePuppet();
+  }
+
+  #useTeacher() {
+    const { character, pose, moving } = this.wanted;
+    this.#closePuppet();
+    this.frames.pending = null;
+    this.teacher.show(character, pose, moving);
+    if (this.teacher.shown === null) this.still.show(character);
+  }
+
+  #drawWithoutTeacher() {
+    if (this.teacher.shown === null) this.still.show(this.wanted.character);
+    else this.onDrawn({ size: FULL, moving: this.wanted.moving, milliseconds: 0, by: "teacher" });
   }
 
   #useStill() {
@@ -120,12 +148,13 @@ export class View {
     this.#put(this.canvas);
     const size = bitmap.width;
     bitmap.close();
-    this.onDrawn({ size, moving: request.moving, milliseconds, by: "server" });
+    this.onDrawn({ size, moving: request.moving, milliseconds, by: kind === "teacher" ? kind : "server" });
   }
 
   /** Nobody renders this character yet: the picture stays as it is in every pose. */
   #drawStill(draw) {
-    if (this.closed || this.wanted.character.kind !== "picture") return;
+    const isMissing = this.wanted.character.kind === "teacher" && this.teacher.shown === null;
+    if (this.closed || !(isMissing || this.wanted.character.kind === "picture")) return;
     const context = this.canvas.getContext("2d");
     context.clearRect(0, 0, FULL, FULL);
     draw(context);

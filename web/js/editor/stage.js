@@ -46,10 +46,11 @@ export class Stage {
   /** Show a character in a pose; `moving` while it is being dragged. */
   show(character, numbers, moving) {
     if (this.view.closed) return;
-    this.caption.textContent = character.text;
+    this.character = character;
     this.caption.classList.remove("tha4-said");
     this.element.dataset.resting = false;
     this.view.show(character, numbers, moving);
+    this.#name();
     this.#follow();
   }
 
@@ -75,7 +76,7 @@ export class Stage {
   open() {
     if (this.view && !this.view.closed) return;
     this.view?.element.remove();
-    this.view = new View((drawn) => this.#drawn(drawn), (why) => this.say(why));
+    this.view = new View((drawn) => this.#drawn(drawn), (why) => this.say(why), () => this.#name());
     this.frame.prepend(this.view.element);
   }
 
@@ -85,7 +86,13 @@ export class Stage {
     this.wheeling = null;
   }
 
+  /** Say whom the picture shows. */
+  #name() {
+    this.caption.textContent = [this.character.text, this.view.note].filter(Boolean).join(" · ");
+  }
+
   #drawn({ size, moving, milliseconds, by }) {
+    if (by === "teacher" || by === "picture") this.#name();
     const resting = !moving && !this.view.pending;
     Object.assign(this.element.dataset, { size, by, took: milliseconds.toFixed(1), resting });
   }

@@ -131,7 +131,8 @@ export class Player {
     const character = findCharacter(this.node);
     const sound = findSound(this.node);
     this.#hear(sound?.url ?? null);
-    this.caption.textContent = [character.text, this.found?.note, sound?.note, this.sound.problem].filter(Boolean).join(" · ");
+    const notes = [this.view.note, this.found?.note, sound?.note, this.sound.problem];
+    this.caption.textContent = [character.text, ...notes].filter(Boolean).join(" · ");
     const known = JSON.stringify(character);
     if (this.character && known !== this.character) this.shown = null;
     this.character = known;

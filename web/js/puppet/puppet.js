@@ -81,6 +81,7 @@ export class Puppet {
     this.renderer?.destroy();
     this.picture = picture;
     this.renderer = await Renderer.create(this.gpu.device, this.stages, picture, this.options);
+    if (this.closed) return this.renderer.destroy(); // meanwhile
     this.blit = this.canvas && this.renderer.blitter(this.canvas);
   }
 

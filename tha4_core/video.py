@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from .atomic_write import temporary_file
+from .atomic_write import remedy, temporary_file
 from .errors import VideoError
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ def _writing(target: Path | IO[bytes]) -> Iterator[None]:
     except OSError as error:
         name = target if isinstance(target, Path) else "The video"
         raise VideoError(
-            f"{name}: cannot be written ({error.strerror or error}). Free some space, or choose another folder."
+            f"{name}: cannot be written ({error.strerror or error}). {remedy(error)}, or choose another folder."
         ) from error
 
 

@@ -23,6 +23,7 @@ from .state_dict import (
     read_safetensors,
     read_state_dict,
     read_torch,
+    to_safetensors,
     write_safetensors,
 )
 from .teacher_files import Files, Shapes, convert_teacher_files, find_any_teacher_files, find_teacher_files
@@ -51,5 +52,6 @@ __all__ = [
     "read_safetensors",
     "read_state_dict",
     "read_torch",
+    "to_safetensors",
     "write_safetensors",
 ]

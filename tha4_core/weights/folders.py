@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ..atomic_write import temporary_file
+from ..atomic_write import remedy, temporary_file
 from ..errors import DownloadError
 
 _DEVICES = {"con", "prn", "aux", "nul", *(f"{name}{n}" for name in ("com", "lpt") for n in "0123456789¹²³")}
@@ -20,23 +20,45 @@ _DEVICES = {"con", "prn", "aux", "nul", *(f"{name}{n}" for name in ("com", "lpt"
 def locked(folder: Path, while_waiting: Callable[[], None]) -> Iterator[None]:
     """Hold the lock of a folder, which is made where it is missing.
 
-    The operating system frees the lock of a process that dies. Raises DownloadError where nothing can be written, in
-    the body too: a full disk can show itself at any step.
+    Raises DownloadError where nothing can be written, in the body too: a full disk can show itself at any step.
     """
-    from filelock import FileLock, Timeout
-
-    lock = FileLock(folder / ".lock")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        while not lock.is_locked:
-            try:
-                lock.acquire(timeout=0.2)
-            except Timeout:
-                while_waiting()
-        yield
+        with wait_for_lock(folder / ".lock", while_waiting):
+            yield
     except OSError as error:
-        reason = error.strerror or error
-        raise DownloadError(f"{folder}: cannot be written to ({reason}). Free some space, try again.") from error
+        raise DownloadError(
+            f"{folder}: cannot be written to ({error.strerror or error}). {remedy(error)} and try again."
+        ) from error
+
+
+@contextmanager
+def wait_for_lock(path: Path, while_waiting: Callable[[], None]) -> Iterator[None]:
+    """Hold the lock that a file is, calling `while_waiting` as long as somebody else has it. Raises OSError.
+
+    The operating system frees the lock of a process that dies.
+    """
+    while True:
+        with try_lock(path, seconds=0.2) as is_ours:
+            if is_ours:
+                yield
+                return
+        while_waiting()
+
+
+@contextmanager
+def try_lock(path: Path, seconds: float = 0.0) -> Iterator[bool]:
+    """Hold the lock that a file is, unless somebody else still has it after some seconds. Gives whether it is held."""
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=seconds)
+    except Timeout:
+        yield False
+        return
+    try:
+        yield True
     finally:
         lock.release()
 

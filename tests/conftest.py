@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
+from collections import Counter, defaultdict
+from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import pytest
@@ -11,6 +15,32 @@ pytest_plugins = ["tests.windows"]
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 REFERENCE = Path(os.environ.get("THA4_REFERENCE", REPOSITORY.parent / "shared")).resolve()
+
+
+_HOSTILE = pytest.StashKey[dict[str, Counter[str]]]()
+
+
+@pytest.fixture
+def hostile(request: pytest.FixtureRequest) -> Callable[[str], Counter[str]]:
+    """Counts what came of hostile inputs of a kind ("files", "requests"); printed when all tests are done."""
+    counts = request.config.stash.setdefault(_HOSTILE, defaultdict(Counter))
+    return counts.__getitem__
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    for kind, count in config.stash.get(_HOSTILE, {}).items():
+        shown = ("tried", "accepted", "own error", "other", "over 10 s", "over 500 MB more memory")
+        terminalreporter.write_line(f"hostile {kind}: {', '.join(f'{name} {count[name]:,}' for name in shown)}")
+
+
+def pytest_report_header() -> str:
+    """Which ComfyUI the tests run with: of a failure, the first thing to know."""
+    folder = Path(os.environ.get("THA4_COMFYUI", REPOSITORY / ".comfyui"))
+    try:
+        found = re.search(r'__version__ = "(.+)"', (folder / "comfyui_version.py").read_text())
+        return f"ComfyUI {found[1] if found else '?'}, its page {version('comfyui-frontend-package')}, in {folder}"
+    except (OSError, PackageNotFoundError):
+        return f"no ComfyUI in {folder}"
 
 
 @pytest.fixture(scope="session")

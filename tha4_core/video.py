@@ -23,7 +23,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
-from .atomic_write import temporary_file
+from .atomic_write import remedy, temporary_file
 from .errors import VideoError
 
 if TYPE_CHECKING:
@@ -106,9 +106,10 @@ def save(
 
     A file is written under a temporary name and then renamed: after an error `target` is still the old file.
     `encoding` replaces options that the format gives its codec for `quality` (0 to 100). Raises
-    VideoError where the format has no alpha, cannot hold the size, PyAV is missing, or a file cannot be written.
+    VideoError where there are no pictures, metadata is no text, the format has no alpha, cannot hold the size, PyAV is
+    missing, or a file cannot be written.
     """
-    _check(video, format)
+    _check(video, format, target)
     options = format.encoding(quality) | dict(encoding or {})
     with _writing(target), temporary_file(target) if isinstance(target, Path) else nullcontext(target) as file:
         if format.container == "webp":
@@ -156,9 +157,15 @@ class Observer:
         self._kept.append(small.movedim(1, -1).half().cpu())
 
 
-def _check(video: Video, format: Format) -> None:
-    if video.count == 0:
-        raise VideoError("The video has no pictures. Look at what makes its frames.")
+def _check(video: Video, format: Format, target: Path | IO[bytes]) -> None:
+    if video.count < 1:
+        raise VideoError(
+            f"{_name(target)}: cannot be written, because there are no pictures to write. Look at what makes its frames."
+        )
+    try:
+        "".join(chain(*video.metadata.items())).encode()
+    except (TypeError, UnicodeEncodeError) as error:
+        raise VideoError(f"{_name(target)}: cannot be written, because its metadata is not text ({error}).") from error
     if video.alpha and format.alpha_pixels is None:
         raise VideoError(f"{format.container} files have no alpha; choose webm, mov or webp.")
     if "420" in format.pixels and any(side % 2 for side in video.size):
@@ -174,10 +181,15 @@ def _writing(target: Path | IO[bytes]) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        name = target if isinstance(target, Path) else "The video"
+        reason = error.strerror or error
         raise VideoError(
-            f"{name}: cannot be written ({error.strerror or error}). Free some space, or choose another folder."
+            f"{_name(target)}: cannot be written ({reason}). {remedy(error)}, or choose another folder."
         ) from error
+
+
+def _name(target: Path | IO[bytes]) -> str:
+    """What messages call the file."""
+    return str(target) if isinstance(target, Path) else "The video"
 
 
 def _save_by_ffmpeg(video: Video, file: Path | IO[bytes], format: Format, options: dict[str, str]) -> None:

@@ -75,6 +75,9 @@ class PreviewQueue:
             raise
         finally:
             request.superseded.set()
+            # The traceback of its exception leads here and back to it. Such a cycle keeps the megabytes of a frame that
+            # was given up until Python's next full garbage collection, which in a large process is far off.
+            request.future = None
             if self._newest.get(client) is request:
                 del self._newest[client]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from tests.host.comfyui import ComfyUI
 
 SETTINGS: dict[str, Any] = {
     "Comfy.TutorialCompleted": True,
-    "Comfy.InstalledVersion": "1.47.12",
+    "Comfy.InstalledVersion": version("comfyui-frontend-package"),
     "Comfy.Workflow.Persist": False,
     "Comfy.Locale": "en",
     "Comfy.Minimap.Visible": False,

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import io
+import os
 import shutil
 import struct
+import tempfile
 import zipfile
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from fractions import Fraction
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -19,13 +22,15 @@ from torch import Tensor
 from tests.made_up_teacher import pt
 from tha4_core import Student, video
 from tha4_core.demo import DEMO_STUDENT
-from tha4_core.errors import PictureError, PoseError, THA4Error, WeightsError
+from tha4_core.errors import PictureError, PoseError, THA4Error, VideoError, WeightsError
 from tha4_core.motion import formats
 from tha4_core.picture.character import Character
 from tha4_core.picture.published import published_files
 from tha4_core.picture.reading import open_picture
 from tha4_core.pose import Poses, check_poses, make_pose
 from tha4_core.weights import read_safetensors, read_state_dict
+
+NOBODY = 65534  # the user who owns nothing
 
 
 def flat_png(side: int) -> bytes:
@@ -168,6 +173,58 @@ def test_a_save_that_fails_names_its_target(tmp_path: Path, place: str) -> None:
         assert not list(tmp_path.rglob("*.part"))
 
 
+@pytest.fixture
+def read_only(tmp_path: Path) -> Iterator[Path]:
+    """A folder in which this process can write nothing, root or not."""
+    if not hasattr(os, "geteuid"):
+        pytest.skip("on Windows, folders cannot be made read-only")
+    for suffix, save in SAVES.items():  # what is imported late must be imported by who may read it
+        save(tmp_path / f"x{suffix}")
+    with tempfile.TemporaryDirectory() as name:  # not in tmp_path, which belongs to one user
+        folder = Path(name)
+        folder.chmod(0o555)
+        user = os.geteuid()
+        if user == 0:
+            os.seteuid(NOBODY)
+        try:
+            yield folder
+        finally:
+            os.seteuid(user)
+            folder.chmod(0o755)
+
+
+def test_a_save_in_a_read_only_folder_names_its_target(read_only: Path) -> None:
+    for suffix, save in SAVES.items():
+        path = read_only / f"x{suffix}"
+        with pytest.raises(THA4Error, match=f"{path}.* cannot be written.*Permission denied.*Make sure that files can"):
+            save(path)
+        with pytest.raises(THA4Error, match="Permission denied"):
+            save(read_only / "new" / f"x{suffix}")
+    assert not list(read_only.iterdir())
+
+
+@pytest.mark.parametrize("metadata", [{"a": 1}, {"a": None}, {1: "a"}, {"a": "\ud800"}])
+def test_metadata_that_is_no_text_is_refused(tmp_path: Path, metadata: dict[str, str]) -> None:
+    student = Student.load(DEMO_STUDENT)
+    student.metadata = metadata
+    with pytest.raises(WeightsError, match=r"x\.safetensors: cannot be written, because its metadata is not text"):
+        student.save(tmp_path / "x.safetensors")
+    for suffix, kind in video.FORMATS.items():
+        content = video.Video([torch.rand(2, 64, 64, 3)], 2, (64, 64), Fraction(24), metadata=metadata)
+        with pytest.raises(VideoError, match=rf"x\.{suffix}: cannot be written, because its metadata is not text"):
+            video.save(content, tmp_path / f"x.{suffix}", kind)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("suffix", video.FORMATS)
+def test_a_video_of_nothing_is_refused(tmp_path: Path, suffix: str) -> None:
+    with pytest.raises(VideoError, match=rf"x\.{suffix}: cannot be written, because there are no pictures"):
+        video.save(video.Video([], 0, (64, 64), Fraction(24)), tmp_path / f"x.{suffix}", video.FORMATS[suffix])
+    with pytest.raises(PoseError, match="at least 1"):
+        Poses(torch.zeros(0, 45))
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_save_on_a_full_disk_names_its_target(small_disk: Path) -> None:
     (small_disk / "ballast").write_bytes(bytes(shutil.disk_usage(small_disk).free - 5000))
     for suffix, save in SAVES.items():
@@ -181,8 +238,13 @@ def save_poses(path: Path) -> None:
     formats.files.save(Poses(torch.rand(2000, 45)), path)
 
 
+@cache
+def demo_student() -> Student:
+    return Student.load(DEMO_STUDENT)
+
+
 def save_student(path: Path) -> None:
-    Student.load(DEMO_STUDENT).save(path)
+    demo_student().save(path)
 
 
 def save_video(path: Path) -> None:

@@ -10,6 +10,8 @@ import urllib.error
 import urllib.parse
 import urllib.request
 import wave
+from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -378,7 +380,7 @@ def test_other_sites_are_refused(server: ComfyUI, path: str) -> None:
     assert post(server, path, DEMO, **{"Sec-Fetch-Site": "cross-site"})[0] == 403
 
 
-def test_no_hostile_request_causes_a_server_error(server: ComfyUI) -> None:
+def test_no_hostile_request_causes_a_server_error(server: ComfyUI, hostile: Callable[[str], Counter[str]]) -> None:
     chance = random.Random(7)
     odd: list[Any] = [
         *(None, True, -1, 0, 1e308, float("nan"), 2**70, "", "demo", "../x", "\x00", "a" * 5000),
@@ -394,6 +396,8 @@ def test_no_hostile_request_causes_a_server_error(server: ComfyUI) -> None:
         )
         place[chance.choice([*place, "client", "run_result"])] = chance.choice(odd)
         status, body = post(server, path, content)
+        outcome = "accepted" if status < 400 else "own error" if status < 500 else "other"
+        hostile("requests").update(("tried", outcome))
         assert status < 500, (path, content, body)
 
 

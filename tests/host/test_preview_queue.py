@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -95,6 +97,36 @@ def test_a_running_job_stops_when_its_client_disconnects(module: Any) -> None:
 
     with pytest.raises(module.Superseded):
         asyncio.run(module.PreviewQueue(never).run("a", job, lambda: disconnected))
+
+
+def test_a_frame_that_is_given_up_is_freed_at_once(module: Any) -> None:
+    """Not by the garbage collector: it seldom looks at all of a large process."""
+
+    class Buffers:
+        """What a frame takes megabytes for."""
+
+    used: list[weakref.ref[Buffers]] = []
+
+    def frame(tick: Callable[[], None]) -> bytes:
+        buffers = Buffers()
+        used.append(weakref.ref(buffers))
+        while True:
+            time.sleep(0.005)
+            tick()
+
+    async def supersede() -> None:
+        queue = module.PreviewQueue(never)
+        older = asyncio.ensure_future(queue.run("a", frame, never))
+        await asyncio.sleep(0.05)
+        assert await queue.run("a", lambda tick: b"new", never) == b"new"
+        assert isinstance((await asyncio.gather(older, return_exceptions=True))[0], module.Superseded)
+
+    gc.disable()
+    try:
+        asyncio.run(supersede())
+        assert [buffers() for buffers in used] == [None]
+    finally:
+        gc.enable()
 
 
 def test_an_error_of_a_job_is_raised_and_the_next_job_runs(module: Any) -> None:

@@ -3,6 +3,7 @@
 run             a distillation from start to end: begin reading here
 poses           poses to train on
 target_cache    the teacher's images of them, on disk
+cache_folders   which folders of them are in use, and which are deleted to make room
 recipe          loss terms, presets, schedules
 initialisation  first weights
 batches         pixels and crops of a step

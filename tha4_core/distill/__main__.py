@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-import tempfile
 import time
 from pathlib import Path
 
@@ -27,7 +26,7 @@ from ..teacher import Teacher
 from . import PRECISIONS, PRESETS, Job, Report, distill, evaluate, read_poses, sample_poses
 from .evaluation import side_by_side
 from .run import HELD_OUT_SEED
-from .target_cache import TargetCache, compute_targets
+from .target_cache import TargetsInMemory
 from .trainer import rank
 
 _PRINT_SECONDS = 10.0
@@ -135,13 +134,12 @@ def _train(options: argparse.Namespace) -> int:
 def _evaluate(options: argparse.Namespace) -> int:
     student, teacher = Student.load(options.student), _teacher(options.teacher, options.device)
     poses = sample_poses(options.count, HELD_OUT_SEED)
-    with tempfile.TemporaryDirectory() as folder, torch.inference_mode():
-        compute_targets(Path(folder), student.character, teacher, poses, lambda done: None)
-        with TargetCache(Path(folder), poses) as targets:
-            print(f"{options.count} poses that no preset learns from:\n{evaluate(student, targets)}")
-            if options.sheet:
-                side_by_side(student, targets, list(range(min(_ON_SHEET, options.count)))).save(options.sheet)
-                print(options.sheet)
+    with torch.inference_mode():
+        targets = TargetsInMemory(student.character, teacher, poses)
+        print(f"{options.count} poses that no preset learns from:\n{evaluate(student, targets)}")
+        if options.sheet:
+            side_by_side(student, targets, list(range(min(_ON_SHEET, options.count)))).save(options.sheet)
+            print(options.sheet)
     return 0
 
 

@@ -57,13 +57,14 @@ class Reporter:
         self._teacher = images.resize(held_out.frame(0).movedim(-1, 0)[None], _PREVIEW_SIZE)[0]
 
     def after_step(self) -> None:
-        """To be called once after every step."""
+        """To be called after every step. Called again after the same step, it adds to the history what is missing."""
         progress, preset = self._trainer.progress, self._trainer.preset
         if progress.step % max(1, preset.steps // _ROWS) == 0 and progress.pending[2]:
             face, body, count = progress.pending
             progress.losses.append([progress.step, face / count, body / count])
             progress.pending = [0.0, 0.0, 0.0]
-        if progress.step % max(_FEWEST_STEPS, preset.steps // _SCORES) == 0:
+        scored = bool(progress.scores) and progress.scores[-1][0] == progress.step
+        if progress.step % max(_FEWEST_STEPS, preset.steps // _SCORES) == 0 and not scored:
             scores = evaluate(
                 self._trainer.student, self._held_out, list(range(0, len(self._held_out.poses), 2)), self._tick
             )

@@ -6,7 +6,7 @@ import json
 import time
 import unicodedata
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -14,19 +14,21 @@ import torch
 import torch.distributed
 from torch import Tensor, nn
 
-from ..atomic_write import is_reserved_on_windows
+from ..atomic_write import delete_leftovers, is_reserved_on_windows, remedy
 from ..errors import DistillError, WeightsError
+from ..file_lock import try_lock
 from ..picture.character import Character
 from ..pose import check_poses
 from ..student import Student
 from ..weights import StateDict, load_strictly
 from .batches import BodySampler, FaceSampler, generator, load_faces
+from .cache_folders import evict, in_use
 from .evaluation import evaluate
 from .initialisation import initialise
 from .poses import sample_poses
 from .recipe import PRESETS, Preset
 from .reporting import Report, Reporter
-from .target_cache import TargetCache, TeacherLike, compute_targets, evict, fingerprint, touch
+from .target_cache import MIN_FREE, TargetCache, TeacherLike, compute_targets, fingerprint, missing_bytes
 from .trainer import Progress, Trainer, load_checkpoint, matrix_precision, processes, rank, train
 
 DISTILLED = "distilled"
@@ -118,8 +120,7 @@ def distill(
     # ComfyUI runs its nodes in inference mode, in which nothing can be trained.
     with _locked(job), torch.inference_mode(False), torch.enable_grad(), matrix_precision(job.precision):
         checkpoint = None if restart else _checkpoint(job, identity)
-        training, held_out = _targets(job, identity, tick, report)
-        with training, held_out:
+        with _targets(job, identity, tick, report) as (training, held_out):
             trainer = _trainer(job, training, tick)
             if checkpoint is not None:
                 trainer.resume(*checkpoint)
@@ -147,8 +148,14 @@ def history_of(student: Student) -> Progress:
 def _finished(job: Job, identity: dict[str, str]) -> Student | None:
     if not job.path.is_file():
         return None
-    student = Student.load(job.path)
-    made_from = json.loads(student.metadata.get(DISTILLED, "{}"))
+    try:
+        student = Student.load(job.path)
+        made_from = json.loads(student.metadata.get(DISTILLED, "{}"))
+    except ValueError as error:
+        raise DistillError(
+            f'The name "{job.name}" is taken, by a file that cannot be read: {error} Choose another name, or restart '
+            "to replace it."
+        ) from error
     if made_from == identity:
         return student
     raise DistillError(_name_taken(job, f"{job.path} is a student", made_from, identity))
@@ -173,44 +180,55 @@ def _name_taken(job: Job, what: str, found: dict[str, str], wanted: dict[str, st
 
 @contextmanager
 def _locked(job: Job) -> Iterator[None]:
-    """Hold the name, so that no two runs write the same checkpoint."""
-    from filelock import FileLock, Timeout
-
+    """Hold the name, so that no two runs write the same files; what a killed run left half-written is deleted."""
     if rank() != 0:
         yield
         return
+    with ExitStack() as stack:
+        with _writing_to(job.work):
+            job.work.mkdir(parents=True, exist_ok=True)
+            if not stack.enter_context(try_lock(job.work / f"{job.name}.lock")):
+                raise DistillError(f'"{job.name}" is being distilled by another process. Wait for it, or stop it.')
+            for path in (job.checkpoint, job.path):
+                delete_leftovers(path)
+        yield
+
+
+@contextmanager
+def _writing_to(folder: Path) -> Iterator[None]:
+    """Within it, an error of the file system becomes a DistillError that names the folder."""
     try:
-        job.work.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(job.work / f"{job.name}.lock")
-        with lock.acquire(timeout=0):
-            yield
-    except Timeout as error:
-        raise DistillError(f'"{job.name}" is being distilled by another process. Wait for it, or stop it.') from error
+        yield
     except OSError as error:
-        raise DistillError(f"{job.work}: cannot be written to ({error.strerror or error}).") from error
+        raise DistillError(
+            f"{folder}: cannot be written to ({error.strerror or error}). {remedy(error)} and start again."
+        ) from error
 
 
+@contextmanager
 def _targets(
     job: Job, identity: dict[str, str], tick: Callable[[], None], report: Callable[[Report], None]
-) -> tuple[TargetCache, TargetCache]:
+) -> Iterator[tuple[TargetCache, TargetCache]]:
     """The teacher's targets to train on, and those for evaluation: of held-out poses, or of some of the poses given."""
     poses = sample_poses(job.preset.poses, job.seed) if job.poses is None else check_poses(job.poses)
     if job.poses is None:
         held_out = sample_poses(job.preset.held_out, HELD_OUT_SEED)
     else:
         held_out = poses[torch.linspace(0, len(poses) - 1, min(len(poses), job.preset.held_out)).round().long()]
-    sets = [
-        (job.work / "teacher" / fingerprint(identity["teacher"], identity["character"], p), p)
-        for p in (poses, held_out)
-    ]
-    if rank() == 0:
-        for folder, _ in sets:
-            touch(folder)
-        evict(job.work / "teacher", {folder for folder, _ in sets}, CACHE_LIMIT)
-    for folder, some in sets:
-        _compute(job, folder, some, tick, report)
-    _wait_for_all()
-    return TargetCache(sets[0][0], poses), TargetCache(sets[1][0], held_out)
+    root = job.work / "teacher"
+    sets = [(root / fingerprint(identity["teacher"], identity["character"], p), p) for p in (poses, held_out)]
+    with ExitStack() as stack:
+        if rank() == 0:
+            with _writing_to(root):
+                for folder, _ in sets:
+                    stack.enter_context(in_use(folder, tick))
+                missing = sum(missing_bytes(folder, some) for folder, some in sets)
+                evict(root, CACHE_LIMIT, missing + MIN_FREE if missing else 0, tick)
+        for folder, some in sets:
+            _compute(job, folder, some, tick, report)
+        _wait_for_all()
+        training, held_out_targets = (stack.enter_context(TargetCache(folder, some)) for folder, some in sets)
+        yield training, held_out_targets
 
 
 def _compute(job: Job, folder: Path, poses: Tensor, tick: Callable[[], None], report: Callable[[Report], None]) -> None:
@@ -226,8 +244,7 @@ def _compute(job: Job, folder: Path, poses: Tensor, tick: Callable[[], None], re
 
     at_once = 1 if job.device.type == "cpu" else 4
     with torch.inference_mode():
-        share = (rank(), processes())
-        compute_targets(folder, job.character, job.teacher, poses, on_progress, at_once=at_once, share=share)
+        compute_targets(folder, job.character, job.teacher, poses, on_progress, at_once=at_once)
 
 
 def _trainer(job: Job, training: TargetCache, tick: Callable[[], None]) -> Trainer:

@@ -1,16 +1,19 @@
 """A cache of a teacher's targets on disk: computed once, used for every step, every preset and every restart.
 
-A set of poses is a folder of chunks, each a `.npy` of float16 that is written whole or not at all; whatever stops the
-computation costs one chunk. A pose is 3.4 MB.
+A set of poses is a folder of chunks. A chunk is a file of float16 numbers with a checksum behind them, so that one that
+was cut or zeroed is found and computed anew. A pose is 3.4 MB.
 """
 
 from __future__ import annotations
 
 import hashlib
-import logging
 import os
 import shutil
-from collections.abc import Callable
+import time
+import zlib
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Protocol
 
@@ -19,20 +22,24 @@ import torch
 from einops import rearrange
 from torch import Tensor, nn
 
-from ..atomic_write import replace
+from ..atomic_write import remedy, replace
 from ..errors import DistillError
+from ..file_lock import try_lock
 from ..picture.character import Character
 from ..picture.model_space import SIZE
 from ..teacher import Targets
-
-_log = logging.getLogger("tha4")
+from .cache_folders import size_of
 
 CHUNK = 32
 _FACE_SIDE = 192
 _SHAPES = ((SIZE, SIZE, 4), (SIZE, SIZE, 2), (_FACE_SIDE, _FACE_SIDE, 4))  # frame, grid change, face
 _NUMBERS = sum(height * width * channels for height, width, channels in _SHAPES)
 BYTES_PER_POSE = 2 * _NUMBERS
-_MIN_FREE = 2**28  # bytes that are left free on the disk
+MIN_FREE = 2**28
+"""Bytes that are left free on the disk."""
+_CHECKSUM_BYTES = 4
+_BLOCK = 2**20
+_POLL_SECONDS = 0.1
 
 Half = np.ndarray[tuple[int, ...], np.dtype[np.float16]]
 
@@ -55,8 +62,10 @@ class TargetCache:
 
     def __init__(self, folder: Path, poses: Tensor) -> None:
         self.poses = poses
-        starts = range(0, len(poses), CHUNK)
-        self._chunks: list[Half] = [np.load(_chunk(folder, start), mmap_mode="r") for start in starts]
+        self._chunks: list[Half] = [
+            np.memmap(_path(folder, start), np.float16, "r", shape=(_count(poses, start), _NUMBERS))
+            for start in range(0, len(poses), CHUNK)
+        ]
 
     def close(self) -> None:
         """Free the files."""
@@ -80,11 +89,30 @@ class TargetCache:
         """A part of the face of the face-morphed picture, float32 `[h, w, 4]`; all of it is `[192, 192, 4]`."""
         return self._part(index, 2, rows, columns)
 
+    def _row(self, index: int) -> Half:
+        """All numbers of a pose."""
+        row: Half = self._chunks[index // CHUNK][index % CHUNK]
+        return row
+
     def _part(self, index: int, kind: int, rows: slice, columns: slice) -> Tensor:
-        numbers = self._chunks[index // CHUNK][index % CHUNK]
         first = sum(int(np.prod(shape)) for shape in _SHAPES[:kind])
-        whole = numbers[first : first + int(np.prod(_SHAPES[kind]))].reshape(_SHAPES[kind])
+        whole = self._row(index)[first : first + int(np.prod(_SHAPES[kind]))].reshape(_SHAPES[kind])
         return torch.from_numpy(whole[rows, columns].astype(np.float32))
+
+
+class TargetsInMemory(TargetCache):
+    """The targets of poses `[N, 45]`, each computed when it is asked for; those of the last pose are kept."""
+
+    def __init__(self, character: Character, teacher: TeacherLike, poses: Tensor) -> None:
+        self.poses, self._character, self._teacher = poses, character, teacher
+        self._chunks, self._computed = [], -1
+
+    def _row(self, index: int) -> Half:
+        if index != self._computed:
+            targets = self._teacher.targets(self._character, self.poses[index : index + 1])
+            self._chunks, self._computed = [_numbers(targets)], index
+        row: Half = self._chunks[0][0]
+        return row
 
 
 def compute_targets(
@@ -95,51 +123,38 @@ def compute_targets(
     tick: Callable[[int], None],
     *,
     at_once: int = 1,
-    share: tuple[int, int] = (0, 1),
 ) -> None:
     """Compute the chunks that a folder lacks; `tick` gets the number of poses that are done, and may raise.
 
-    `share` (i, n): do every n-th chunk from the i-th on, for n processes with one folder. Raises DistillError where
-    the disk is full.
+    Several processes may do this in one folder: each chunk is computed by one of them. Raises DistillError where the
+    disk is full or the folder cannot be written to.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    missing = [start for start in range(0, len(poses), CHUNK) if not _chunk(folder, start).is_file()][
-        share[0] :: share[1]
-    ]
-    _check_space(folder, sum(len(poses[start : start + CHUNK]) for start in missing))
-    for start in missing:
-        some = poses[start : start + CHUNK]
-        chunk = np.empty((len(some), _NUMBERS), np.float16)
-        for first in range(0, len(some), at_once):
-            tick(min(start + first, len(poses)))
-            targets = teacher.targets(character, some[first : first + at_once])
-            for row, numbers in enumerate(_numbers(targets)):
-                chunk[first + row] = numbers
-        _write(_chunk(folder, start), chunk)
+    with _writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    missing = deque(start for start in range(0, len(poses), CHUNK) if not _is_whole(folder, start, poses))
+    _check_space(folder, sum(_count(poses, start) for start in missing))
+    while missing:
+        start = missing.popleft()
+        with _chunk_lock(folder, start) as is_ours:
+            if not is_ours:  # another process computes it, and may be killed while it does
+                missing.append(start)
+                tick(max(0, len(poses) - CHUNK * len(missing)))
+                time.sleep(_POLL_SECONDS)
+            elif not _is_whole(folder, start, poses):
+                some = poses[start : start + CHUNK]
+                chunk = np.empty((len(some), _NUMBERS), np.float16)
+                for first in range(0, len(some), at_once):
+                    tick(start + first)
+                    targets = teacher.targets(character, some[first : first + at_once])
+                    chunk[first : first + at_once] = _numbers(targets)
+                _write(_path(folder, start), chunk)
     tick(len(poses))
 
 
-def evict(root: Path, keep: set[Path], limit: int) -> None:
-    """Delete the least recently used folders in `root` until the others, `keep` included, are within `limit` bytes.
-
-    `touch` marks a folder as used. A folder that cannot be deleted is left: on Windows, one that another run reads.
-    """
-    folders = sorted((f for f in root.iterdir() if f.is_dir()), key=lambda f: f.stat().st_mtime, reverse=True)
-    total = sum(_size(folder) for folder in folders if folder in keep)
-    for folder in folders:
-        if folder not in keep:
-            total += _size(folder)
-            if total > limit:
-                try:
-                    shutil.rmtree(folder)
-                except OSError as error:
-                    _log.warning("%s: these teacher's frames cannot be deleted now (%s).", folder, error.strerror)
-
-
-def touch(folder: Path) -> None:
-    """Mark a folder as used now."""
-    folder.mkdir(parents=True, exist_ok=True)
-    os.utime(folder)
+def missing_bytes(folder: Path, poses: Tensor) -> int:
+    """The bytes of the chunks that a folder lacks, or has cut off."""
+    sizes = {_path(folder, start): _size(poses, start) for start in range(0, len(poses), CHUNK)}
+    return sum(size for path, size in sizes.items() if size_of(path) != size)
 
 
 def fingerprint(*parts: Tensor | nn.Module | str) -> str:
@@ -165,42 +180,83 @@ def fingerprint(*parts: Tensor | nn.Module | str) -> str:
     return digest.hexdigest()[:16]
 
 
-def _numbers(targets: Targets) -> list[Half]:
-    """One row of float16 for each pose, as `_SHAPES` says."""
+def _numbers(targets: Targets) -> Half:
+    """Rows of float16 `[N, _NUMBERS]`, one for each pose, as `_SHAPES` says."""
     images = (targets.frame, targets.grid_change, targets.face)
     flat = [rearrange(image, "n c h w -> n (h w c)").half().cpu() for image in images]
-    return list(torch.cat(flat, dim=1).numpy())
+    numbers: Half = torch.cat(flat, dim=1).numpy()
+    return numbers
 
 
-def _chunk(folder: Path, start: int) -> Path:
-    return folder / f"{start:06}.npy"
+def _path(folder: Path, start: int) -> Path:
+    return folder / f"{start:06}.f16"
+
+
+def _count(poses: Tensor, start: int) -> int:
+    """The poses in a chunk."""
+    return min(CHUNK, len(poses) - start)
+
+
+def _size(poses: Tensor, start: int) -> int:
+    """The bytes of a chunk's file."""
+    return _count(poses, start) * BYTES_PER_POSE + _CHECKSUM_BYTES
+
+
+def _is_whole(folder: Path, start: int, poses: Tensor) -> bool:
+    """Whether a chunk is there as it was written: a crash of the system can leave files that are cut or zeroed."""
+    path, left, checksum = _path(folder, start), _count(poses, start) * BYTES_PER_POSE, 0
+    if size_of(path) != _size(poses, start):
+        return False
+    with path.open("rb") as file:
+        while block := file.read(min(left, _BLOCK)):
+            left, checksum = left - len(block), zlib.crc32(block, checksum)
+        return file.read() == _to_bytes(checksum)
 
 
 def _write(path: Path, chunk: Half) -> None:
+    """Write a chunk whole or not at all. Its lock must be held: its temporary file is always named the same."""
     temporary = path.with_suffix(".part")
+    with _writing(path.parent):
+        try:
+            with temporary.open("wb") as file:
+                file.write(chunk.data)
+                file.write(_to_bytes(zlib.crc32(chunk.data)))
+                file.flush()
+                os.fsync(file.fileno())
+            replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def _to_bytes(checksum: int) -> bytes:
+    return checksum.to_bytes(_CHECKSUM_BYTES, "little")
+
+
+@contextmanager
+def _chunk_lock(folder: Path, start: int) -> Iterator[bool]:
+    """Whether a chunk is this process's to compute, until the end."""
+    with ExitStack() as stack:
+        with _writing(folder):
+            is_ours = stack.enter_context(try_lock(_path(folder, start).with_suffix(".lock")))
+        yield is_ours
+
+
+@contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    """Within it, an error of the file system becomes a DistillError that names the folder."""
     try:
-        with temporary.open("wb") as file:
-            np.save(file, chunk)
-            file.flush()
-            os.fsync(file.fileno())
-        replace(temporary, path)
+        yield
     except OSError as error:
         raise DistillError(
-            f"{path.parent}: the teacher's frames could not be written ({error.strerror or error}). Free some disk "
-            "space and start again: what is there already is kept."
+            f"{folder}: the teacher's frames could not be written ({error.strerror or error}). {remedy(error)} and "
+            "start again: what is there already is kept."
         ) from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _check_space(folder: Path, poses: int) -> None:
     needed, free = poses * BYTES_PER_POSE, shutil.disk_usage(folder).free
-    if needed + _MIN_FREE > free:
+    if poses and needed + MIN_FREE > free:
         raise DistillError(
             f"{folder}: the teacher's frames for {poses} poses need {needed / 1e9:.1f} GB, and {free / 1e9:.1f} GB are "
             "free. Free some disk space, or choose a preset with fewer poses."
         )
-
-
-def _size(folder: Path) -> int:
-    return sum(file.stat().st_size for file in folder.iterdir() if file.is_file())

@@ -16,6 +16,7 @@ import torch
 import torch.distributed
 from torch import Tensor, nn
 
+from ..atomic_write import remedy
 from ..errors import DistillError, WeightsError
 from ..picture.warping import blend
 from ..student import Student
@@ -208,10 +209,12 @@ def body_images(student: Student, batch: BodyBatch, side: int, size: int) -> Bod
 def train(trainer: Trainer, path: Path, identity: dict[str, str], after_step: Callable[[], None]) -> None:
     """Train to the end; save to `path` every `SAVE_SECONDS`, at the end, and whenever something stops it.
 
-    `after_step` is called after every step and may raise.
+    `after_step` is called after every step and may raise. Called for the same step again, it does what it left undone.
     """
     saved = time.monotonic()
     try:
+        if trainer.progress.step:
+            after_step()
         while not trainer.done:
             trainer.step()
             after_step()
@@ -273,8 +276,8 @@ def save_checkpoint(path: Path, tensors: StateDict, progress: Progress, identity
         write_safetensors(path, tensors, about | {"progress": json.dumps(asdict(progress))})
     except OSError as error:
         raise DistillError(
-            f"{path}: the training could not be saved ({error.strerror or error}). Free some disk space and start "
-            "again: it goes on from the last time that it could."
+            f"{path}: the training could not be saved ({error.strerror or error}). {remedy(error)} and start again: it "
+            "goes on from the last time that it could."
         ) from error
 
 

@@ -19,7 +19,7 @@ import numpy as np
 import torch
 
 from .. import pose
-from ..atomic_write import temporary_file
+from ..atomic_write import remedy, temporary_file
 from ..errors import MotionError, PoseError
 from ..pose import Poses
 from . import cancellation, reading, timeline
@@ -58,7 +58,9 @@ def write_bytes(path: Path, content: bytes) -> None:
         with temporary_file(path) as temporary:
             temporary.write_bytes(content)
     except OSError as error:
-        raise MotionError(f"{path} cannot be written: {error.strerror or error}.") from error
+        raise MotionError(
+            f"{path} cannot be written: {error.strerror or error}. {remedy(error)}, or choose another folder."
+        ) from error
 
 
 def _suffix(path: Path) -> str:

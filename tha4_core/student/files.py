@@ -11,13 +11,20 @@ from typing import Any
 import numpy as np
 import torch
 from einops import rearrange
-from safetensors.torch import save
 
+from ..atomic_write import remedy
 from ..errors import PictureError, WeightsError
 from ..picture.character import Character, decode_character, encode_character
 from ..picture.published import DESCRIPTION, file_beside, published_files
 from ..picture.reading import read_picture
-from ..weights import StateDict, check_is_no_placeholder, read_safetensors, read_state_dict, write_safetensors
+from ..weights import (
+    StateDict,
+    check_is_no_placeholder,
+    read_safetensors,
+    read_state_dict,
+    to_safetensors,
+    write_safetensors,
+)
 
 FORMAT = "tha4-student"
 FORMAT_VERSION = 1
@@ -55,16 +62,17 @@ def write(path: Path, files: StudentFiles) -> None:
     """Write a student as one .safetensors file, whole or not at all. Raises WeightsError where that fails."""
     try:
         write_safetensors(path, *_encode(files))
+    except (TypeError, UnicodeEncodeError) as error:
+        raise WeightsError(f"{path}: cannot be written, because its metadata is not text ({error}).") from error
     except OSError as error:
         raise WeightsError(
-            f"{path}: cannot be written ({error.strerror or error}). Free some space, or choose another folder."
+            f"{path}: cannot be written ({error.strerror or error}). {remedy(error)}, or choose another folder."
         ) from error
 
 
 def to_bytes(files: StudentFiles) -> bytes:
     """A student as the bytes of one .safetensors file. The same student gives the same bytes."""
-    tensors, metadata = _encode(files)
-    return save({key: value.contiguous() for key, value in tensors.items()}, dict(sorted(metadata.items())))
+    return to_safetensors(*_encode(files))
 
 
 def _encode(files: StudentFiles) -> tuple[StateDict, dict[str, str]]:

@@ -21,6 +21,7 @@ from .state_dict import (
     read_safetensors,
     read_state_dict,
     read_torch,
+    to_safetensors,
     write_safetensors,
 )
 from .teacher_files import Files, Shapes, find_any_teacher_files, find_teacher_files
@@ -47,5 +48,6 @@ __all__ = [
     "read_safetensors",
     "read_state_dict",
     "read_torch",
+    "to_safetensors",
     "write_safetensors",
 ]

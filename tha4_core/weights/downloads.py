@@ -15,8 +15,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
-from ..atomic_write import is_reserved_on_windows, replace
+from ..atomic_write import is_reserved_on_windows, remedy, replace
 from ..errors import DownloadError, WeightsError
+from ..file_lock import wait_for_lock
 from .archive import Archive
 from .hub import Repository, is_safe
 from .progress import Progress, ProgressCallback, no_progress
@@ -158,25 +159,16 @@ def _convert(
 def _locked(folder: Path, while_waiting: Callable[[], None]) -> Iterator[None]:
     """Hold the lock of a folder, which is made where it is missing.
 
-    The operating system frees the lock of a process that dies. Raises DownloadError where nothing can be written, in
-    the body too: a full disk can show itself at any step.
+    Raises DownloadError where nothing can be written, in the body too: a full disk can show itself at any step.
     """
-    from filelock import FileLock, Timeout
-
-    lock = FileLock(folder / ".lock")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        while not lock.is_locked:
-            try:
-                lock.acquire(timeout=0.2)
-            except Timeout:
-                while_waiting()
-        yield
+        with wait_for_lock(folder / ".lock", while_waiting):
+            yield
     except OSError as error:
-        reason = error.strerror or error
-        raise DownloadError(f"{folder}: cannot be written to ({reason}). Free some space, try again.") from error
-    finally:
-        lock.release()
+        raise DownloadError(
+            f"{folder}: cannot be written to ({error.strerror or error}). {remedy(error)} and try again."
+        ) from error
 
 
 @contextmanager

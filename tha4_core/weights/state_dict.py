@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pickle
 import struct
@@ -178,13 +179,24 @@ def check_state_dict(state_dict: StateDict, shapes: Mapping[str, tuple[int, ...]
             raise WeightsError(f"{source}: {key} holds numbers that are not finite (NaN or infinity).")
 
 
+def to_safetensors(tensors: StateDict, metadata: Mapping[str, str]) -> bytes:
+    """The bytes of a .safetensors file: the same for the same tensors and metadata."""
+    content = save({key: value.contiguous() for key, value in tensors.items()}, dict(metadata))
+    start = 8 + int.from_bytes(content[:8], "little")
+    header = json.loads(content[8:start])
+    header["__metadata__"] = dict(sorted(metadata.items()))  # safetensors writes them in an order of chance
+    text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)  # tensors begin at a multiple of 8
+    return len(text).to_bytes(8, "little") + text + content[start:]
+
+
 def write_safetensors(path: Path, tensors: StateDict, metadata: Mapping[str, str]) -> None:
     """Write a .safetensors file under a temporary name beside `path`, then rename it.
 
     Whatever goes wrong, `path` holds either the old file or the new one. Raises OSError where it cannot be written.
     """
     with temporary_file(path) as temporary, temporary.open("wb") as file:
-        file.write(save({key: value.contiguous() for key, value in tensors.items()}, dict(metadata)))
+        file.write(to_safetensors(tensors, metadata))
         file.flush()
         # Without this a power loss can keep the new name and lose the bytes.
         os.fsync(file.fileno())

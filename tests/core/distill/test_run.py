@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import os
-import random
-import shutil
-import signal
 import subprocess
 import sys
 import tempfile
 import textwrap
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -25,10 +21,9 @@ from tests.recipe import recipe_teacher, recipe_tha3
 from tha4_core.demo import DemoRig, demo_character
 from tha4_core.distill import Job, Report, __main__, distill, draw_curves, evaluate, history_of, sample_poses
 from tha4_core.distill.evaluation import unmoved
-from tha4_core.distill.target_cache import CHUNK, TargetCache, compute_targets, evict
+from tha4_core.distill.target_cache import TargetCache, compute_targets
 from tha4_core.errors import DistillError, PoseError
 from tha4_core.picture.character import Character
-from tha4_core.pose import COUNT
 from tha4_core.student import Student
 from tha4_core.teacher import Teacher
 
@@ -121,34 +116,6 @@ def test_a_stop_in_the_middle_of_a_step_leaves_the_step_before(job: Make, unbrok
 
     with pytest.raises(StoppedError):
         distill(job(), tick=tick)
-    assert same(distill(job()), unbroken)
-
-
-def test_killed_at_any_moment_it_ends_as_if_it_was_not(job: Make, unbroken: Student, tmp_path: Path) -> None:
-    script = textwrap.dedent("""
-        import sys, torch
-        from pathlib import Path
-        from tests.core.distill.conftest import TINY
-        from tha4_core.demo import DemoRig, demo_character
-        from tha4_core.distill import Job, distill, trainer
-        torch.set_num_threads(1)
-        trainer.SAVE_SECONDS = 0.0
-        folder = Path(sys.argv[1])
-        distill(Job(demo_character(), DemoRig(), "demo", folder, folder / "work", TINY),
-                report=lambda r: print(r.stage, r.done, flush=True))
-    """)
-    moments = random.Random(5)
-    for _ in range(3):
-        process = subprocess.Popen(
-            [sys.executable, "-c", script, str(tmp_path)], cwd=REPOSITORY, stdout=subprocess.PIPE
-        )
-        for _ in range(moments.randint(2, 7)):  # lines, and so steps, that it may do
-            if not process.stdout.readline():
-                break
-        time.sleep(moments.random() * 0.2)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        process.stdout.close()
     assert same(distill(job()), unbroken)
 
 
@@ -274,26 +241,6 @@ def test_a_damaged_checkpoint_is_named(job: Make) -> None:
     assert distill(job(), restart=True)
 
 
-def test_no_room_for_the_teachers_frames(job: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    usage = shutil.disk_usage("/")
-    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=10**8))
-    with pytest.raises(DistillError, match=r"frames for 5 poses need 0\.0 GB, and 0\.1 GB are free"):
-        distill(job(poses=sample_poses(5, 99)))
-
-
-def test_a_pose_is_learned_by_its_numbers(rig: nn.Module, tmp_path: Path) -> None:
-    """The frames on disk are the teacher's, whatever the chunk."""
-    poses = torch.cat([torch.zeros(1, COUNT), sample_poses(CHUNK + 1, 3)])
-    compute_targets(tmp_path / "frames", demo_character(), rig, poses, lambda done: None)
-    held = TargetCache(tmp_path / "frames", poses)
-    for index in (0, CHUNK + 1):
-        targets = rig.targets(demo_character(), poses[index : index + 1])
-        torch.testing.assert_close(held.frame(index), targets.frame[0].movedim(0, -1), atol=1e-3, rtol=0)
-        part = held.grid_change(index, slice(3, 9), slice(100, 101))
-        torch.testing.assert_close(part, targets.grid_change[0, :, 3:9, 100:101].movedim(0, -1), atol=1e-3, rtol=0)
-        torch.testing.assert_close(held.face(index), targets.face[0].movedim(0, -1), atol=1e-3, rtol=0)
-
-
 @pytest.mark.parametrize("system", ["THA4", "THA3 separable"])
 def test_either_system_is_a_teacher(tmp_path: Path, system: str) -> None:
     """Both show what a student learns from; weights are synthetic, so what it learns is nothing to look at."""
@@ -323,20 +270,3 @@ def test_an_evaluation_leaves_nothing(
     assert __main__.main() == 0
     assert "figure psnr" in capsys.readouterr().out
     assert not list((tmp_path / "temporary").iterdir())
-
-
-def test_frames_that_another_run_reads_stay(
-    rig: nn.Module, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    for name in ("read", "free"):
-        compute_targets(tmp_path / name, demo_character(), rig, sample_poses(1, 3), lambda done: None)
-
-    def rmtree(folder: Path, delete: Callable[[Path], None] = shutil.rmtree) -> None:
-        if folder.name == "read":  # as on Windows, where the other run has its files mapped
-            raise PermissionError(13, "used by another process")
-        delete(folder)
-
-    monkeypatch.setattr(shutil, "rmtree", rmtree)
-    evict(tmp_path, set(), 0)
-    assert [folder.name for folder in tmp_path.iterdir()] == ["read"]
-    assert "cannot be deleted now (used by another process)" in caplog.text

@@ -160,7 +160,8 @@ class Observer:
 def _check(video: Video, format: Format, target: Path | IO[bytes]) -> None:
     if video.count < 1:
         raise VideoError(
-            f"{_name(target)}: cannot be written, because there are no pictures to write. Look at what makes its frames."
+            f"{_name(target)}: cannot be written, because there are no pictures to write. Look at "
+            "what makes its frames."
         )
     try:
         "".join(chain(*video.metadata.items())).encode()

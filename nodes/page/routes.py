@@ -1,6 +1,6 @@
 """The routes of the web page. No input is trusted: everything is checked before it is used.
 
-    GET  /tha4/library   the parameters, the expressions and the characters
+    GET  /tha4/library   the parameters, the expressions, the characters, and the numbers of the live page
     GET  /tha4/student   ?name= -> a student as one .safetensors file, for the page's own renderer
     POST /tha4/frame     {"character": {"kind", "name"}, "pose", "size", "lossless", "client"} -> a WebP with alpha
     POST /tha4/picture   {"source": {"kind", "name", "opaque"}, "client"} -> the picture of a Load Character, a WebP
@@ -22,8 +22,8 @@ from aiohttp import web
 from torch import Tensor
 
 from ...tha4_core.errors import THA4Error
-from ...tha4_core.motion import expressions, groups, reading
-from ...tha4_core.pose import COUNT, NAMES, PARAMETERS, check_poses, make_pose
+from ...tha4_core.motion import live, reading
+from ...tha4_core.pose import COUNT, NAMES, check_poses, make_pose
 from .. import host
 from . import motions, pictures, preview
 from .preview_queue import Job, PreviewQueue
@@ -78,31 +78,7 @@ def _frame_job(body: Mapping[str, Any]) -> tuple[Job, str]:
 
 
 async def _library(request: web.Request) -> web.Response:
-    parameters = [
-        {
-            "name": p.name,
-            "group": groups.GROUP_OF[p.index],
-            "minimum": p.minimum,
-            "maximum": p.maximum,
-            "mirrored": NAMES[groups.MIRRORED[p.index]],
-            "sideways": p.index in groups.SIDEWAYS,
-        }
-        for p in PARAMETERS
-    ]
-    content = {"parameters": parameters, "expressions": _expressions(), "characters": preview.characters()}
-    return web.json_response(content, headers=NO_STORE)
-
-
-def _expressions() -> list[dict[str, Any]]:
-    return [
-        {
-            "name": expression.name,
-            "kind": expression.kind,
-            "labels": dict(expression.labels),
-            "values": {NAMES[index]: value for index, value in expression.values.items()},
-        }
-        for expression in expressions.built_in().values()
-    ]
+    return web.json_response({**live.library(), "characters": preview.characters()}, headers=NO_STORE)
 
 
 def parse_frame_request(body: Mapping[str, Any]) -> preview.FrameRequest:

@@ -2,6 +2,7 @@
 
     GET  /tha4/library   the parameters, the expressions, the characters, and the numbers of the live page
     GET  /tha4/student   ?name= -> a student as one .safetensors file, for the page's own renderer
+    GET  /tha4/live      the live page, an HTML document; its files are under /tha4/web
     POST /tha4/frame     {"character": {"kind", "name"}, "pose", "size", "lossless", "client"} -> a WebP with alpha
     POST /tha4/picture   {"source": {"kind", "name", "opaque"}, "client"} -> the picture of a Load Character, a WebP
     POST /tha4/fit       {"source", "fit", "scale", "offset_x", "offset_y", "client"} -> where it lies, what is wrong
@@ -22,10 +23,11 @@ from aiohttp import web
 from torch import Tensor
 
 from ...tha4_core.errors import THA4Error
-from ...tha4_core.motion import live, reading
+from ...tha4_core.motion import reading
+from ...tha4_core.motion.live import library
 from ...tha4_core.pose import COUNT, NAMES, check_poses, make_pose
 from .. import host
-from . import motions, pictures, preview
+from . import live_page, motions, pictures, preview
 from .preview_queue import Job, PreviewQueue
 from .request import MAX_NAME, NO_STORE, Handler, Refused, flag, json_object, queued_response, text, with_json_errors
 from .students import student_response
@@ -55,6 +57,7 @@ def register() -> None:
     post("/tha4/picture", pictures.picture_job, "image/webp")
     post("/tha4/fit", pictures.fit_job, "application/json")
     post("/tha4/poses", motions.poses_job, "application/json", _MAX_GRAPH_BODY)
+    live_page.register(table)
 
 
 def _queued(queue: PreviewQueue, read: ReadBody, content_type: str, max_body: int) -> Handler:
@@ -78,7 +81,7 @@ def _frame_job(body: Mapping[str, Any]) -> tuple[Job, str]:
 
 
 async def _library(request: web.Request) -> web.Response:
-    return web.json_response({**live.library(), "characters": preview.characters()}, headers=NO_STORE)
+    return web.json_response({**library(), "characters": preview.characters()}, headers=NO_STORE)
 
 
 def parse_frame_request(body: Mapping[str, Any]) -> preview.FrameRequest:

@@ -1,0 +1,5 @@
+export class Microphone {
+  constructor(onMouth, onLevel) { Object.assign(this, { onMouth, onLevel, silence: -50 }); }
+  async open() {}
+  close() {}
+}

@@ -38,7 +38,8 @@ export class Microphone {
     await context.audioWorklet.addModule(new URL("./microphone_worklet.js", import.meta.url));
     if (this.context !== context) return;
     const listener = new Listener(this.constants, context.sampleRate);
-    const worklet = new AudioWorkletNode(context, "tha4-microphone", { numberOfOutputs: 0, channelCount: 1, channelCountMode: "explicit" });
+    const mono = { numberOfOutputs: 0, channelCount: 1, channelCountMode: "explicit" };
+    const worklet = new AudioWorkletNode(context, "tha4-microphone", mono);
     worklet.port.onmessage = ({ data }) => this.context === context && this.#hear(listener, data);
     context.createMediaStreamSource(stream).connect(worklet);
     // A page that nobody has clicked yet may have to wait for that.

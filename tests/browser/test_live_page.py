@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
+from tests.browser.comfy_page import ComfyPage
 from tests.browser.puppet_site import SOFTWARE_GPU
 from tests.browser.test_live_speech import vowel
 from tests.host.comfyui import ComfyUI
@@ -205,6 +206,25 @@ def test_what_the_server_says_is_spoken(live: LivePage, web_server: ComfyUI) -> 
     live.wait_pose("pose.mouth_aaa > 0.5")
 
 
+def test_comfyui_opens_the_page_with_the_nodes_student(comfy: ComfyPage) -> None:
+    loader, render = comfy.add("THA4LoadStudent"), comfy.add("THA4StudentRender", 400)
+    comfy.connect(loader, 0, render, "student")
+    opened = comfy.page.evaluate(
+        """async (nodes) => {
+            const urls = [];
+            const { open } = window;
+            window.open = (url) => urls.push(url);
+            const { getNodeMenuItems } = app.extensions.find(({ name }) => name === "THA4.Live");
+            for (const id of nodes) getNodeMenuItems(app.graph.getNodeById(id)).at(-1).callback();
+            await app.extensionManager.command.execute("THA4.OpenLive");
+            window.open = open;
+            return urls;
+        }""",
+        [loader, render],
+    )
+    assert [url.split("/tha4/")[1] for url in opened] == ["live?student=demo", "live?student=demo", "live"]
+
+
 def test_without_webgpu_the_server_renders_and_the_page_says_so(browser: Browser, web_server: ComfyUI) -> None:
     context = browser.new_context()
     live = LivePage(context, web_server.address, "size=64&idle=0")
@@ -212,6 +232,8 @@ def test_without_webgpu_the_server_renders_and_the_page_says_so(browser: Browser
     expect(live.page.get_by_role("alert")).to_contain_text("no WebGPU")
     live.page.select_option("select[name='renderer']", "page")
     expect(live.page.get_by_role("alert")).to_contain_text("Choose")
+    live.page.goto(f"{web_server.address}/tha4/live?language=ja")
+    expect(live.page.locator(".panel")).to_contain_text("マウス")
     context.close()
 
 

@@ -53,11 +53,11 @@ def register() -> None:
 
     table.get("/tha4/library")(with_json_errors(_library))
     table.get("/tha4/student")(with_json_errors(student_response))
+    live_page.register(table)
     post("/tha4/frame", _frame_job, "image/webp")
     post("/tha4/picture", pictures.picture_job, "image/webp")
     post("/tha4/fit", pictures.fit_job, "application/json")
     post("/tha4/poses", motions.poses_job, "application/json", _MAX_GRAPH_BODY)
-    live_page.register(table)
 
 
 def _queued(queue: PreviewQueue, read: ReadBody, content_type: str, max_body: int) -> Handler:

@@ -445,5 +445,5 @@ def test_the_live_page_loads_its_own_files_and_nothing_else(server: ComfyUI) -> 
         with urllib.request.urlopen(f"{server.address}/tha4/{path}", timeout=30) as answer:
             assert answer.status == 200
     for outside in ("web/../nodes/host.py", "web/%2e%2e/nodes/host.py", "web//etc/passwd"):
-        with pytest.raises(urllib.error.HTTPError, match="40[34]"):
+        with pytest.raises(urllib.error.HTTPError, match=r"40[34]"):
             urllib.request.urlopen(f"{server.address}/tha4/{outside}", timeout=30)

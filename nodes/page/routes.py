@@ -1,7 +1,8 @@
 """The routes of the web page. No input is trusted: everything is checked before it is used.
 
-    GET  /tha4/library   the parameters, the expressions, the characters, whether teachers have a GPU
+    GET  /tha4/library   the parameters, the expressions, the characters, the live page's numbers, whether there is a GPU
     GET  /tha4/student   ?name= -> a student as one .safetensors file, for the page's own renderer
+    GET  /tha4/live      the live page, an HTML document; its files are under /tha4/web
     POST /tha4/frame     {"character": {"kind", "name"}, "pose", "size", "lossless", "client"} -> a WebP with alpha
     POST /tha4/teacher_frame
                          {"source", "fit", "scale", "offset_x", "offset_y", "teacher", "precision", "pose", "size",
@@ -25,10 +26,10 @@ from typing import Any
 from aiohttp import web
 
 from ...tha4_core.errors import THA4Error
-from ...tha4_core.motion import expressions, groups, reading
-from ...tha4_core.pose import NAMES, PARAMETERS
+from ...tha4_core.motion import reading
+from ...tha4_core.motion.live import library
 from .. import host
-from . import motions, pictures, preview, teacher_frames
+from . import live_page, motions, pictures, preview, teacher_frames
 from .preview_queue import Job, PreviewQueue
 from .request import MAX_NAME, NO_STORE, Handler, Refused, json_object, queued_response, text, with_json_errors
 from .students import student_response
@@ -57,6 +58,7 @@ def register() -> None:
 
     table.get("/tha4/library")(with_json_errors(_library))
     table.get("/tha4/student")(with_json_errors(student_response))
+    live_page.register(table)
     post("/tha4/frame", _frame_job, "image/webp")
     post("/tha4/teacher_frame", teacher_frames.frame_job, "image/webp", queue=slow)
     post("/tha4/picture", pictures.picture_job, "image/webp")
@@ -85,31 +87,8 @@ def _frame_job(body: Mapping[str, Any]) -> tuple[Job, str]:
 
 
 async def _library(request: web.Request) -> web.Response:
-    parameters = [
-        {
-            "name": p.name,
-            "group": groups.GROUP_OF[p.index],
-            "minimum": p.minimum,
-            "maximum": p.maximum,
-            "mirrored": NAMES[groups.MIRRORED[p.index]],
-            "sideways": p.index in groups.SIDEWAYS,
-        }
-        for p in PARAMETERS
-    ]
-    content = {"parameters": parameters, "expressions": _expressions(), "characters": preview.characters()}
-    return web.json_response({**content, "gpu": host.has_gpu()}, headers=NO_STORE)
-
-
-def _expressions() -> list[dict[str, Any]]:
-    return [
-        {
-            "name": expression.name,
-            "kind": expression.kind,
-            "labels": dict(expression.labels),
-            "values": {NAMES[index]: value for index, value in expression.values.items()},
-        }
-        for expression in expressions.built_in().values()
-    ]
+    content = {**library(), "characters": preview.characters(), "gpu": host.has_gpu()}
+    return web.json_response(content, headers=NO_STORE)
 
 
 def parse_frame_request(body: Mapping[str, Any]) -> preview.FrameRequest:

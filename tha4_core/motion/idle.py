@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 
@@ -59,6 +60,17 @@ _SMALL: tuple[dict[str, float], ...] = (
 
 # How far each part sways at most.
 _SWAY: dict[str, float] = {"head_x": 0.18, "head_y": 0.25, "neck_z": 0.2, "body_y": 0.2, "body_z": 0.18}
+
+
+CONSTANTS: dict[str, Any] = {
+    "closing": _CLOSING, "shut": _SHUT, "opening": _OPENING, "doubleAfter": _DOUBLE_AFTER,
+    "blinkGap": _BLINK_GAP, "blinkApart": _BLINK_APART, "wide": _WIDE,
+    "gazeGap": _GAZE_GAP, "saccadeSeconds": _SACCADE_SECONDS, "headTurnSeconds": _HEAD_TURN_SECONDS,
+    "expressionGap": _EXPRESSION_GAP, "small": _SMALL, "shortest": _SHORTEST,
+    "restGap": _REST_GAP, "restSeconds": _REST_SECONDS, "restEase": _REST_EASE,
+    "sway": _SWAY, "swayBand": _SWAY_BAND, "sines": _SINES,
+}  # fmt: skip
+"""The numbers above, by the names that the page's own idle motion (web/js/live/idle.js) reads them by."""
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,11 @@
 // The settings, and what they say now.
+import { api } from "../../../scripts/api.js";
 import { app } from "../../../scripts/app.js";
+import { h } from "./element.js";
 import { library } from "./library.js";
+import { text } from "./text.js";
 
+const LIVE = "THA4.LivePage";
 const SIZE = "THA4.PreviewSize";
 const RATE = "THA4.PreviewRate";
 const RENDERER = "THA4.PreviewRenderer";
@@ -29,6 +33,14 @@ app.registerExtension({
       type: "slider",
       attrs: { min: 64, max: 1024, step: 32 },
       defaultValue: 512,
+    },
+    {
+      id: LIVE,
+      category: ["THA4", "Live", "Page"],
+      name: "A character that answers now",
+      tooltip: "The live page shows a student that follows the mouse, a microphone or a tracked face. OBS can show it.",
+      type: () => h("a", { href: api.fileURL("/tha4/live"), target: "_blank", rel: "noopener" }, text("Open live page")),
+      defaultValue: null,
     },
     {
       id: SIZE,

@@ -10,8 +10,8 @@ import numpy as np
 from ..timeline import Array
 
 # Columns: what a, i, u and o look like as (open, lip lowered, funnel, pucker).
-_VOWELS = np.array([[1, 1, 0, 0], [0, 1, 0, 0], [0.5, 0.3, 0.25, 0.75], [1, 0.5, 0.5, 0.4]]).T
-_SPARSITY = 0.01
+VOWELS = np.array([[1, 1, 0, 0], [0, 1, 0, 0], [0.5, 0.3, 0.25, 0.75], [1, 0.5, 0.5, 0.4]]).T
+SPARSITY = 0.01
 _FREE, _NONE, _ALL = 0, 1, 2
 
 
@@ -28,7 +28,7 @@ def mix(points: Array) -> Array:
         if weights is None:
             continue
         inside = ((weights >= -1e-12) & (weights <= 1 + 1e-12)).all(axis=1)
-        cost = np.linalg.norm(weights @ _VOWELS.T - points, axis=1) + _SPARSITY * np.abs(weights).sum(axis=1)
+        cost = np.linalg.norm(weights @ VOWELS.T - points, axis=1) + SPARSITY * np.abs(weights).sum(axis=1)
         better = inside & (cost < lowest)
         best[better], lowest[better] = weights[better], cost[better]
     return np.clip(best, 0.0, 1.0)
@@ -44,14 +44,14 @@ def _solve_case(points: Array, case: Array) -> Array | None:
     weights[:, case == _ALL] = 1.0
     free = case == _FREE
     if free.any():
-        columns = _VOWELS[:, free]
-        wanted = points - weights @ _VOWELS.T
+        columns = VOWELS[:, free]
+        wanted = points - weights @ VOWELS.T
         nearest = wanted @ np.linalg.pinv(columns).T
         left = np.linalg.norm(nearest @ columns.T - wanted, axis=1)
         direction = np.linalg.inv(columns.T @ columns).sum(axis=1)
-        bend = 1 - _SPARSITY**2 * direction.sum()
+        bend = 1 - SPARSITY**2 * direction.sum()
         if bend <= 0:
             return None
         residual = left / math.sqrt(bend)
-        weights[:, free] = nearest - _SPARSITY * residual[:, None] * direction
+        weights[:, free] = nearest - SPARSITY * residual[:, None] * direction
     return weights

@@ -15,9 +15,13 @@ from typing import Any
 import aiohttp
 import numpy as np
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
 from tests import trackers
 from tests.host.comfyui import ComfyUI
+from tests.host.pack import pack_module
+from tha4_core.pose import NAMES
 
 SETTING = "THA4.live.otherPrograms"
 Message = dict[str, Any]
@@ -50,11 +54,10 @@ class Client:
     async def next(self, kind: str, where: Callable[[Message], bool] = lambda message: True) -> Message:
         """The next message of a type; others before it are left out."""
         assert self.socket
-        async with asyncio.timeout(10):
-            while True:
-                message: Message = await self.socket.receive_json()
-                if message["type"] == kind and where(message):
-                    return message
+        while True:
+            message: Message = await self.socket.receive_json(timeout=10)
+            if message["type"] == kind and where(message):
+                return message
 
     async def post(self, path: str, body: object = None, **how: Any) -> tuple[int, Message]:
         """The status and the JSON of an answer."""
@@ -177,7 +180,7 @@ def test_two_pages_share_a_session_and_others_hear_nothing(server: ComfyUI) -> N
             face = await two.next("face", lambda face: face["source"] == "webcam")
             assert (face["shapes"], face["angles"], face["pose"]) == ({"jawOpen": 0.5}, [1, 2, 3], {})
             await other.send({"type": "pose", "pose": {"eye_wink": 1}})
-            with pytest.raises(TimeoutError):
+            with pytest.raises(asyncio.TimeoutError):
                 await asyncio.wait_for(other.next("face"), 0.3)
 
     run(test)
@@ -273,3 +276,441 @@ def test_what_cannot_be_received_is_told(server: ComfyUI, asked: Message) -> Non
             assert answer["error"]
 
     run(test)
+
+
+# --- the routes in a server of their own, whose settings can be set ---------------------------------------------------
+
+
+class Application:
+    """A server with the live routes alone, and a client of it."""
+
+    def __init__(self, server: TestServer, http: aiohttp.ClientSession) -> None:
+        self.server, self.http, self.allowed = server, http, False
+        self.origin = f"http://{server.host}:{server.port}"
+
+    async def connect(self, name: str, origin: str | None = "own") -> aiohttp.ClientWebSocketResponse:
+        headers = {"Origin": self.origin if origin == "own" else origin} if origin else {}
+        return await self.http.ws_connect(f"{self.origin}/tha4/live/{name}/socket", headers=headers, max_msg_size=0)
+
+    async def post(self, path: str, body: object = None, **how: Any) -> tuple[int, Message]:
+        how = {"headers": {"Origin": self.origin}, **({} if "data" in how else {"json": body}), **how}
+        async with self.http.post(f"{self.origin}/tha4/live/{path}", **how) as answer:
+            return answer.status, await answer.json()
+
+
+Live = Callable[[Callable[[Application], Awaitable[None]]], None]
+
+
+@pytest.fixture
+def live(call: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> Live:
+    """Runs a test against the routes of the pack in this process. ComfyUI's settings and its stop are stood in for."""
+    routes, host = pack_module("nodes.page.live.routes"), pack_module("nodes.host")
+
+    async def serve(test: Callable[[Application], Awaitable[None]]) -> None:
+        app, table, at_end = web.Application(), web.RouteTableDef(), []
+        monkeypatch.setattr(host, "on_shutdown", at_end.append)
+        routes.register(table)
+        app.add_routes(table)
+        app.on_shutdown.extend(at_end)
+        async with TestServer(app) as server, aiohttp.ClientSession() as http:
+            application = Application(server, http)
+            monkeypatch.setattr(host, "setting", lambda request, name: name == SETTING and application.allowed)
+            await test(application)
+
+    return lambda test: asyncio.run(serve(test))
+
+
+async def received(page: aiohttp.ClientWebSocketResponse, kind: str) -> Message:
+    """The next message of a type; others before it are left out."""
+    while True:
+        message: Message = await page.receive_json(timeout=10)
+        if message["type"] == kind:
+            return message
+
+
+def is_taken(port: int) -> bool:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return True
+        return False
+
+
+def test_receivers_close_some_time_after_the_last_page(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pack_module("nodes.page.live.sessions"), "GRACE", 0.2)
+
+    async def test(app: Application) -> None:
+        page, port = await app.connect("main"), free_port()
+        assert (await app.post("main/receive", {"protocol": "vmc", "port": port}))[0] == 200
+        await page.close()
+        await asyncio.sleep(0.05)
+        assert is_taken(port)
+        page = await app.connect("main")  # the page loads anew
+        await asyncio.sleep(0.3)
+        assert is_taken(port)
+        await page.close()
+        await asyncio.sleep(0.4)
+        assert not is_taken(port)
+
+    live(test)
+
+
+def test_a_server_that_stops_closes_ports_and_sockets(live: Live) -> None:
+    async def test(app: Application) -> None:
+        page, port = await app.connect("main"), free_port()
+        await app.post("main/receive", {"protocol": "vmc", "port": port})
+        stopping = asyncio.create_task(app.server.close())
+        async for _ in page:
+            pass
+        assert page.close_code == 1001
+        await stopping
+        assert not is_taken(port)
+
+    live(test)
+
+
+def test_nothing_listens_and_no_timer_runs_without_a_page(live: Live) -> None:
+    async def test(app: Application) -> None:
+        assert (await app.post("main/pose", {"pose": {"eye_wink": 1}})) == (200, {"pages": 0})
+        page, port = await app.connect("main"), free_port()
+        await app.post("main/receive", {"protocol": "vmc", "port": port})
+        await app.post("main/stop", {})
+        await page.close()
+        await asyncio.sleep(0.1)
+        timers = [timer for timer in asyncio.get_running_loop()._scheduled if not timer.cancelled()]  # type: ignore[attr-defined]
+        assert not [timer for timer in timers if ".page.live" in timer._callback.__module__]
+
+    live(test)
+
+
+def test_faces_are_relayed_120_times_a_second_and_the_newest_counts(live: Live) -> None:
+    async def test(app: Application) -> None:
+        page, port = await app.connect("main"), free_port()
+        await app.post("main/receive", {"protocol": "live_link", "port": port})
+        for number in range(100):
+            send(trackers.live_link({"jawOpen": (number + 1) / 100}), port)
+        jaws = []
+        while not jaws or jaws[-1] < 1:
+            message = await page.receive_json(timeout=5)
+            if message["type"] == "face":
+                jaws.append(message["shapes"]["jawOpen"])
+        assert jaws == sorted(jaws)
+        assert len(jaws) < 50
+        await page.close()
+
+    live(test)
+
+
+def test_a_page_that_reads_slowly_gets_the_newest_and_no_backlog(live: Live) -> None:
+    async def test(app: Application) -> None:
+        slow, quick, source = [await app.connect("main") for _ in range(3)]
+        # A client that does not read answers no pings either.
+        for number in range(400):
+            await source.send_json({"type": "face", "source": "webcam", "shapes": {"jawOpen": number / 1000}})
+            if number % 20 == 0:
+                await asyncio.sleep(0.1)
+            while (
+                number % 20 == 0
+                and (await quick.receive_json(timeout=5)).get("shapes", {}).get("jawOpen") != number / 1000
+            ):
+                pass
+        jaws = []
+        while not jaws or jaws[-1] < 0.399:
+            message = await slow.receive_json(timeout=5)
+            if message["type"] == "face":
+                jaws.append(message["shapes"]["jawOpen"])
+        assert len(jaws) < 40
+        for page in (slow, quick, source):
+            await page.close()
+
+    live(test)
+
+
+# --- messages -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("message", "wrong"),
+    [
+        ("nonsense", "JSON"),
+        ("[1]", "object"),
+        ("[" * 100_000, "JSON"),
+        ('{"type": "face", "shapes": {"jawOpen": NaN}}', "shapes"),
+        ({}, "type"),
+        ({"type": ["face"]}, "type"),
+        ({"type": "state"}, "type"),
+        ({"type": "face", "shapes": [1]}, "shapes"),
+        ({"type": "face", "shapes": {f"x{i}": 1 for i in range(101)}}, "shapes"),
+        ({"type": "face", "shapes": {}, "angles": [1, 2]}, "angles"),
+        ({"type": "face", "angles": [1, 2, 1e9]}, "angle"),
+        ({"type": "face", "source": 3}, "source"),
+        ({"type": "face", "found": 1}, "found"),
+        ({"type": "face", "pose": {"mouth_xyz": 1}}, "mouth_xyz"),
+        ({"type": "pose", "pose": {"mouth_aaa": 2}}, "mouth_aaa"),
+        ({"type": "pose", "pose": {"mouth_aaa": "1"}}, "mouth_aaa"),
+        ({"type": "pose", "pose": {}, "seconds": -1}, "seconds"),
+        ({"type": "pose", "pose": {}, "seconds": True}, "seconds"),
+        ({"type": "expression", "name": "hapy"}, "happy"),
+        ({"type": "expression", "name": 3}, "name"),
+        ({"type": "expression", "name": "happy", "strength": 2}, "strength"),
+        ({"type": "say"}, "say"),
+        ({"type": "say", "id": "x", "track": []}, "track"),
+        ({"type": "say", "id": "x", "track": {"fps": 30, "names": ["x"], "values": [[1]]}}, "names"),
+        ({"type": "say", "id": "x", "track": {"fps": 30, "names": ["mouth_aaa"], "values": [[1], [1, 2]]}}, "values"),
+        ({"type": "say", "id": "x", "track": {"fps": 0, "names": ["mouth_aaa"], "values": [[1]]}}, "fps"),
+        ({"type": "say", "id": "x", "track": {"fps": 9, "names": [], "values": [[]]}, "audio": "//evil"}, "audio"),
+        ({"type": "say", "timings": 3}, "say"),
+        ({"type": "say", "timings": "no timing"}, "timings"),
+        (b"no sound", "sound"),
+    ],
+)
+def test_wrong_messages_are_answered_and_not_relayed(live: Live, message: object, wrong: str) -> None:
+    async def test(app: Application) -> None:
+        page, other = await app.connect("main"), await app.connect("main")
+        await (page.send_bytes(message) if isinstance(message, bytes) else page.send_str(
+            message if isinstance(message, str) else json.dumps(message)))  # fmt: skip
+        answer = await received(page, "error")
+        assert wrong in answer["error"]
+        await page.send_json({"type": "expression", "name": None})
+        seen = await other.receive_json(timeout=5)
+        while seen["type"] == "state":
+            seen = await other.receive_json(timeout=5)
+        assert seen == {"type": "expression", "name": None, "seconds": None, "strength": 1.0}
+        await page.close()
+        await other.close()
+
+    live(test)
+
+
+def test_messages_are_written_anew(live: Live) -> None:
+    async def test(app: Application) -> None:
+        page, other = await app.connect("main"), await app.connect("main")
+        await page.send_json(
+            {"type": "pose", "pose": {"eye_wink": 1, "head_x": -0.5}, "seconds": 2, "evil": "<script>"}
+        )
+        assert await received(other, "pose") == {
+            "type": "pose", "pose": {"eye_wink_left": 1, "eye_wink_right": 1, "head_x": -0.5}, "seconds": 2
+        }  # fmt: skip
+        await page.send_json({"type": "expression", "name": "微笑み", "strength": 0.5})
+        assert (await received(other, "expression"))["name"] == "smile"
+        track = {"fps": 25, "names": ["mouth_aaa", "head_x"], "values": [[0.12345, -3], [1, 0]]}
+        await page.send_json({"type": "say", "id": "mine", "track": track})
+        assert await received(other, "say") == {"type": "say", "id": "mine", "audio": None, "track": {
+            "fps": 25, "names": ["mouth_aaa", "head_x"], "values": [[0.123, -1], [1, 0]]}}  # fmt: skip
+        await page.close()
+        await other.close()
+
+    live(test)
+
+
+def test_more_messages_than_a_second_can_have_are_left_out(live: Live) -> None:
+    async def test(app: Application) -> None:
+        page = await app.connect("main")
+        for _ in range(400):
+            await page.send_json({"type": "expression", "name": None})
+        assert "240 messages a second" in (await received(page, "error"))["error"]
+        await page.close()
+
+    live(test)
+
+
+def test_sessions_and_connections_have_limits(live: Live) -> None:
+    async def test(app: Application) -> None:
+        pages = [await app.connect("main") for _ in range(16)]
+        with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+            await app.connect("main")
+        assert refused.value.status == 503
+        pages += [await app.connect(f"s{number}") for number in range(15)]
+        with pytest.raises(aiohttp.WSServerHandshakeError):
+            await app.connect("one-more")
+        for page in pages:
+            await page.close()
+        await asyncio.sleep(0.05)
+        await (await app.connect("one-more")).close()
+
+    live(test)
+
+
+@pytest.mark.parametrize("name", ["a b", "x" * 65, "é"])
+def test_names_of_sessions(live: Live, name: str) -> None:
+    async def test(app: Application) -> None:
+        assert (await app.post(f"{name}/pose", {"pose": {}}))[0] == 400
+
+    live(test)
+
+
+# --- the API for other programs ---------------------------------------------------------------------------------------
+
+
+def test_other_programs_are_refused_until_they_are_switched_on(server: ComfyUI) -> None:
+    async def test() -> None:
+        async with aiohttp.ClientSession() as http, clients(server, "switch") as (page,):
+            assert (await page.next("state"))["open"] is False
+            program = Client(server, http, "switch", None)
+            for path in ("pose", "expression", "say", "receive", "stop"):
+                status, answer = await program.post(path, {})
+                assert status == 403
+                assert SETTING in answer["error"]
+            with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+                await program.connect()
+            assert refused.value.status == 403
+
+    run(test)
+
+
+def test_other_programs_drive_a_page_once_they_are_switched_on(server: ComfyUI, programs_allowed: None) -> None:
+    async def test() -> None:
+        async with clients(server, "open", 2) as (page, obs), clients(server, "open", origin=None) as (program,):
+            assert (await page.next("state"))["open"] is True
+            assert (await page.next("state", lambda state: state["pages"] == 2))["type"] == "state"
+            assert await program.post("pose", {"pose": {"mouth_aaa": 1}, "seconds": 0.5}) == (200, {"pages": 2})
+            for one in (page, obs, program):
+                assert (await one.next("pose"))["pose"] == {"mouth_aaa": 1}
+            assert await program.post("expression", {"name": "happy"}) == (200, {"pages": 2})
+            assert (await obs.next("expression"))["name"] == "happy"
+            await program.send({"type": "pose", "pose": {}})
+            assert (await page.next("pose"))["pose"] == {}
+
+    run(test)
+
+
+def test_a_program_is_cut_off_when_it_is_switched_off(live: Live) -> None:
+    async def test(app: Application) -> None:
+        app.allowed = True
+        program = await app.connect("main", origin=None)
+        app.allowed = False
+        await asyncio.sleep(1.1)
+        await program.send_json({"type": "pose", "pose": {}})
+        async for _ in program:
+            pass
+        assert program.close_code == 1008
+
+    live(test)
+
+
+@pytest.mark.parametrize(
+    ("headers", "off", "on"),
+    [
+        ({"Origin": "own"}, 200, 200),
+        ({"Sec-Fetch-Site": "same-origin"}, 200, 200),
+        ({}, 403, 200),
+        ({"Sec-Fetch-Site": "none"}, 403, 200),
+        ({"Origin": "http://localhost:8000"}, 403, 200),
+        ({"Origin": "http://127.0.0.1:8000", "Sec-Fetch-Site": "same-site"}, 403, 200),
+        ({"Origin": "http://[::1]:8000", "Sec-Fetch-Site": "cross-site"}, 403, 200),
+        ({"Origin": "https://example.com"}, 403, 403),
+        ({"Origin": "http://localhost.example.com"}, 403, 403),
+        ({"Origin": "null"}, 403, 403),
+        ({"Origin": "http://["}, 403, 403),
+        ({"Sec-Fetch-Site": "cross-site"}, 403, 403),
+    ],
+)
+def test_whose_requests_are_taken(live: Live, headers: dict[str, str], off: int, on: int) -> None:
+    async def test(app: Application) -> None:
+        sent = {name: app.origin if value == "own" else value for name, value in headers.items()}
+        for app.allowed, wanted in ((False, off), (True, on)):
+            status, answer = await app.post("main/pose", {"pose": {}}, headers=sent)
+            assert status == wanted
+            if off != on and wanted == 403:
+                assert SETTING in answer["error"]
+
+    live(test)
+
+
+def test_say_with_a_sound(server: ComfyUI) -> None:
+    async def test() -> None:
+        async with clients(server, "say", 2) as (page, other):
+            sound = tone(0.5)
+            form = aiohttp.FormData({"text": "Hello"})
+            form.add_field("audio", sound, filename="hello.wav", content_type="audio/wav")
+            for how in ({"data": sound, "headers": {"Content-Type": "audio/wav"}}, {"data": form}):
+                status, answer = await page.post("say", **how)
+                assert (status, answer["pages"], answer["seconds"], answer["notes"]) == (200, 2, 0.5, [])
+                message = await other.next("say")
+                check_track(message["track"], 15)
+                assert message["id"] == answer["id"]
+                async with page.http.get(server.address + message["audio"]) as got:
+                    assert (await got.read(), got.content_type) == (sound, "audio/wav")
+                    assert got.headers["X-Content-Type-Options"] == "nosniff"
+                async with page.http.get(server.address + message["audio"], headers={"Range": "bytes=0-3"}) as got:
+                    assert (got.status, await got.read()) == (206, b"RIFF")
+            assert message["text"] == "Hello"
+            await page.send(sound)
+            check_track((await page.next("say", lambda say: say["id"] not in (None, answer["id"])))["track"], 15)
+            assert (await page.post("say", {"id": None}))[0] == 200
+            assert await other.next("say", lambda say: say["id"] is None) == {"type": "say", "id": None}
+
+    run(test)
+
+
+def check_track(track: Message, frames: int) -> None:
+    assert track["fps"] == 30
+    assert len(track["values"]) == frames
+    assert set(track["names"]) <= set(NAMES)
+    assert any(name.startswith("mouth_") for name in track["names"])
+    assert np.array(track["values"]).max() > 0.3
+
+
+def test_say_with_timings(server: ComfyUI) -> None:
+    async def test() -> None:
+        async with clients(server, "timings", 2) as (page, other):
+            status, answer = await page.post("say", {"timings": "0 sil\n0.2 a\n0.6 ☃\n0.8 sil", "text": "ah"})
+            assert status == 200
+            assert "☃" in str(answer["notes"])
+            message = await other.next("say")
+            assert (message["audio"], message["text"]) == (None, "ah")
+            mouth = np.array(message["track"]["values"])[:, message["track"]["names"].index("mouth_aaa")]
+            assert mouth[9:16].min() > 0.5
+            assert mouth[0] == 0
+            form = aiohttp.FormData({"timings": "0 o\n0.3 sil"})
+            form.add_field("audio", tone(2.0), filename="x.wav")
+            assert (await page.post("say", data=form))[1]["seconds"] == 2.0
+            await other.send({"type": "say", "timings": "0 a\n1 sil"})
+            assert (await page.next("say", lambda say: not say.get("text") and not say["audio"]))["track"]["fps"] == 30
+
+    run(test)
+
+
+@pytest.mark.parametrize(
+    ("content", "media_type", "status"),
+    [
+        (b"", "audio/wav", 400),
+        (b"RIFF....WAVEnonsense", "audio/wav", 422),
+        (b"#EXTM3U\nfile:///etc/passwd", "audio/mpeg", 422),
+        (b"ffconcat version 1.0\nfile /etc/passwd", "application/octet-stream", 422),
+        (tone(0.01)[:44], "audio/wav", 422),
+        (b"x", "text/plain", 415),
+        (b"{}", "application/json", 400),
+        (b'{"timings": ["x"]}', "application/json", 400),
+        (b'{"timings": "0.0 a\\n999.5 sil"}', "application/json", 422),
+        (b"x", "multipart/form-data; boundary=x", 400),
+        (b"--x\r\nContent-Disposition: form-data; name=evil\r\n\r\n1\r\n--x--", "multipart/form-data; boundary=x", 400),
+        (b"--x\r\nContent-Disposition: form-data; name=text\r\n\r\n1\r\n--x--", "multipart/form-data; boundary=x", 400),
+        (bytes(33 * 2**20), "audio/wav", 413),
+    ],
+)
+def test_what_cannot_be_said_is_told(live: Live, content: bytes, media_type: str, status: int) -> None:
+    async def test(app: Application) -> None:
+        headers = {"Content-Type": media_type, "Origin": app.origin}
+        async with app.http.post(f"{app.origin}/tha4/live/main/say", data=content, headers=headers) as answer:
+            assert (answer.status, bool((await answer.json())["error"])) == (status, True)
+
+    live(test)
+
+
+def test_sounds_are_kept_for_one_session_and_not_for_ever(live: Live) -> None:
+    async def test(app: Application) -> None:
+        page, first = await app.connect("main"), ""
+        for _ in range(33):
+            status, _ = await app.post(
+                "main/say", data=tone(0.1), headers={"Content-Type": "audio/wav", "Origin": app.origin}
+            )
+            assert status == 200
+            first = first or (await received(page, "say"))["audio"]
+        for path in (first, first.replace("main", "other"), "/tha4/live/main/audio/nothing"):
+            async with app.http.get(app.origin + path) as answer:
+                assert answer.status == 404
+        await page.close()
+
+    live(test)

@@ -88,7 +88,7 @@ def _angles(content: Mapping[str, Any]) -> face.Angles:
 def _say(content: Mapping[str, Any]) -> Message:
     """Speech whose track a page has already, or an end to it."""
     if content.get("track") is None:
-        if content.get("id") is not None:
+        if content.get("id", "") is not None:
             raise Refused(HTTPStatus.BAD_REQUEST, "say needs timings, a track, or id null to stop.")
         return {"type": "say", "id": None}
     audio = content.get("audio")

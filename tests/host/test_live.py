@@ -6,10 +6,14 @@ import asyncio
 import io
 import json
 import math
+import re
+import shutil
 import socket
+import sys
 import wave
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -19,7 +23,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from tests import trackers
-from tests.host.comfyui import ComfyUI
+from tests.host.comfyui import PACK, ComfyUI
 from tests.host.pack import pack_module
 from tha4_core.pose import NAMES
 
@@ -714,3 +718,45 @@ def test_sounds_are_kept_for_one_session_and_not_for_ever(live: Live) -> None:
         await page.close()
 
     live(test)
+
+
+# --- the examples of docs/live_api.md ---------------------------------------------------------------------------------
+
+
+def example(language: str, server: ComfyUI) -> str:
+    """The example in a language, for the server of the tests."""
+    page = (PACK / "docs" / "live_api.md").read_text(encoding="utf-8")
+    found = re.search(rf"```{language}\n(.*?)```", page, re.S)
+    assert found
+    return found[1].replace("http://127.0.0.1:8188/tha4/live/main", f"{server.address}/tha4/live/example")
+
+
+@pytest.mark.parametrize("language", ["js", "python"])
+def test_the_examples_work(server: ComfyUI, programs_allowed: None, tmp_path: Path, language: str) -> None:
+    sound = tmp_path / "sound.wav"
+    sound.write_bytes(tone(0.2))
+    if language == "js":
+        command = [shutil.which("node") or "", "--input-type=module", "-e"]
+        blob = f"new Blob([fs.readFileSync({json.dumps(str(sound))})])"
+        call = f"import fs from 'node:fs'; await reply('Hi', 'happy', {blob});"
+        if not command[0]:
+            pytest.skip("NODE IS NOT INSTALLED: the example in JavaScript is not tried")
+    else:
+        command = [sys.executable, "-c"]
+        call = f"reply('Hi', 'happy', open({str(sound)!r}, 'rb').read())"
+
+    async def test() -> None:
+        async with clients(server, "example") as (page,):
+            text = f"{example(language, server)}\n{call}"
+            process = await asyncio.create_subprocess_exec(*command, text, stderr=asyncio.subprocess.PIPE)
+            said = await page.next("say")
+            assert (said["text"], said["audio"] is None) == ("Hi", False)
+            assert await page.next("expression") == {
+                "type": "expression",
+                "name": "happy",
+                "seconds": 0.2,
+                "strength": 1,
+            }
+            assert (await process.communicate(), process.returncode) == ((None, b""), 0)
+
+    run(test)

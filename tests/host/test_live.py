@@ -458,6 +458,9 @@ def test_a_page_that_reads_slowly_gets_the_newest_and_no_backlog(live: Live) -> 
         ({"type": "expression", "name": "hapy"}, "happy"),
         ({"type": "expression", "name": 3}, "name"),
         ({"type": "expression", "name": "happy", "strength": 2}, "strength"),
+        ({"type": "look", "x": 2, "y": 0}, "x"),
+        ({"type": "look", "x": 1}, "y"),
+        ({"type": "speech", "pose": {"mouth_aaa": -1}}, "mouth_aaa"),
         ({"type": "say"}, "say"),
         ({"type": "say", "id": "x", "track": []}, "track"),
         ({"type": "say", "id": "x", "track": {"fps": 30, "names": ["x"], "values": [[1]]}}, "names"),
@@ -502,6 +505,10 @@ def test_messages_are_written_anew(live: Live) -> None:
         await page.send_json({"type": "say", "id": "mine", "track": track})
         assert await received(other, "say") == {"type": "say", "id": "mine", "audio": None, "track": {
             "fps": 25, "names": ["mouth_aaa", "head_x"], "values": [[0.123, -1], [1, 0]]}}  # fmt: skip
+        for message in ({"type": "speech", "pose": {"mouth_aaa": 0.5}}, {"type": "look", "x": 0.5, "y": -1.0},
+                        {"type": "look", "x": None, "y": None}, {"type": "calibrate"}):  # fmt: skip
+            await page.send_json(message)
+            assert await received(other, str(message["type"])) == message
         await page.close()
         await other.close()
 

@@ -28,7 +28,15 @@ Message = dict[str, Any]
 def check(content: Mapping[str, Any]) -> Message:
     """A message of a type that is relayed as it comes. Raises Refused, which says what is wrong with it."""
     kind = content.get("type")
-    checks = {"face": _face, "pose": pose_message, "expression": expression_message, "say": _say}
+    checks = {
+        "face": _face,
+        "pose": _pose,
+        "expression": _expression,
+        "say": _say,
+        "speech": _speech,
+        "look": _look,
+        "calibrate": lambda _: {"type": "calibrate"},
+    }
     if not isinstance(kind, str) or kind not in checks:
         raise Refused(HTTPStatus.BAD_REQUEST, f"type must be one of {', '.join(checks)}.")
     try:
@@ -37,30 +45,44 @@ def check(content: Mapping[str, Any]) -> Message:
         raise Refused(HTTPStatus.BAD_REQUEST, str(error)) from error
 
 
-def pose_message(content: Mapping[str, Any]) -> Message:
-    """Parameters to hold, by their full names, and for how long. Raises Refused or THA4Error."""
-    values = _object(content, "pose", len(pose.NAMES) * 2)
-    held = {
+def caption(content: Mapping[str, Any]) -> Message:
+    """The text that is spoken, for pages to show, where the content has one."""
+    return {"text": text(content, "text", None, MOST_TEXT)} if content.get("text") else {}
+
+
+def _pose(content: Mapping[str, Any]) -> Message:
+    """Parameters to hold, by their full names, and for how long."""
+    return {"type": "pose", "pose": _parameters(content), "seconds": _seconds(content)}
+
+
+def _speech(content: Mapping[str, Any]) -> Message:
+    """What the mouth does now, as a microphone hears it."""
+    return {"type": "speech", "pose": _parameters(content)}
+
+
+def _parameters(content: Mapping[str, Any]) -> dict[str, float]:
+    return {
         pose.NAMES[index]: expressions.check_value(name, value, "pose")
-        for name, value in values.items()
+        for name, value in _object(content, "pose", len(pose.NAMES) * 2).items()
         for index in pose.indices(name)
     }
-    return {"type": "pose", "pose": held, "seconds": _seconds(content)}
 
 
-def expression_message(content: Mapping[str, Any]) -> Message:
-    """An expression by the name that the library has for it, or none. Raises Refused or THA4Error."""
+def _look(content: Mapping[str, Any]) -> Message:
+    """Where to look: x and y from -1 to 1, y up; null: nowhere any more."""
+    if content.get("x") is None:
+        return {"type": "look", "x": None, "y": None}
+    return {"type": "look", "x": number(content, "x", -1, 1), "y": number(content, "y", -1, 1)}
+
+
+def _expression(content: Mapping[str, Any]) -> Message:
+    """An expression by the name that the library has for it, or none."""
     name = content.get("name")
     if name is not None and not isinstance(name, str):
         raise Refused(HTTPStatus.BAD_REQUEST, "name must be the name of an expression, or null.")
     found = expressions.find(name[:MOST_TEXT]).name if name else None
     strength = number({"strength": content.get("strength", 1)}, "strength", 0, 1)
     return {"type": "expression", "name": found, "seconds": _seconds(content), "strength": strength}
-
-
-def caption(content: Mapping[str, Any]) -> Message:
-    """The text that is spoken, for pages to show, where the content has one."""
-    return {"text": text(content, "text", None, MOST_TEXT)} if content.get("text") else {}
 
 
 def _face(content: Mapping[str, Any]) -> Message:

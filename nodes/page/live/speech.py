@@ -18,11 +18,11 @@ from ....tha4_core.motion.speech import lip_sync, timings
 from ....tha4_core.pose import NAMES, Poses
 from .. import sounds
 from ..request import Refused
+from .messages import Message
+from .say import Say
 
 FPS = 30.0
 MOST_SECONDS = 300.0
-MOST_BYTES = 32 * 2**20
-"""Of one sound."""
 _MOST_JOBS = 4
 _KEPT, _KEPT_BYTES, _KEPT_SECONDS = 32, 64 * 2**20, 600.0
 _NAME = "The sound"
@@ -30,9 +30,10 @@ _NAME = "The sound"
 
 @dataclass(frozen=True)
 class Sound:
-    """A sound as it came, and its media type."""
+    """A sound as it came, ffmpeg's name of its format, and its media type."""
 
     content: bytes
+    file_format: str
     media_type: str
 
 
@@ -72,8 +73,7 @@ def speak(sound: Sound | None, text: str, tick: Callable[[], None]) -> Speech:
     with cancellable(tick):
         audio = None
         if sound is not None:
-            file_format, _ = recognize(sound.content)
-            audio = sounds.decode(io.BytesIO(sound.content), _NAME, file_format, MOST_SECONDS, tick)
+            audio = sounds.decode(io.BytesIO(sound.content), _NAME, sound.file_format, MOST_SECONDS, tick)
         notes: tuple[str, ...] = ()
         if text.strip():
             phonemes, notes = timings.parse(text, "timings")
@@ -102,10 +102,8 @@ class Speaker:
         self._jobs = 0
         self._sounds: OrderedDict[tuple[str, str], Sound] = OrderedDict()
 
-    async def speak(
-        self, sound: bytes | None, text: str, is_unwanted: Callable[[], bool]
-    ) -> tuple[Speech, Sound | None]:
-        """What `speak` returns, and the sound with its type. Raises Refused."""
+    async def say(self, session: str, wanted: Say, is_unwanted: Callable[[], bool]) -> tuple[Message, Speech]:
+        """The message that has the pages of a session speak, and what was made for it. Raises Refused."""
         if self._jobs >= _MOST_JOBS:
             raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, "Too much speech is waiting. Try again in a moment.")
 
@@ -115,15 +113,18 @@ class Speaker:
 
         self._jobs += 1
         try:
-            known = None if sound is None else Sound(sound, recognize(sound)[1])
+            sound = None if wanted.sound is None else Sound(wanted.sound, *recognize(wanted.sound))
             loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(self._thread, speak, known, text, tick), known
+            speech = await loop.run_in_executor(self._thread, speak, sound, wanted.timings, tick)
         except MotionError as error:
             raise Refused(HTTPStatus.UNPROCESSABLE_ENTITY, str(error)) from error
         finally:
             self._jobs -= 1
+        audio = None if sound is None else f"/tha4/live/{session}/audio/{self._keep(session, sound)}"
+        told = {"id": secrets.token_urlsafe(9), "track": speech.track, "audio": audio}
+        return {"type": "say", **told, **wanted.caption}, speech
 
-    def keep(self, session: str, sound: Sound) -> str:
+    def _keep(self, session: str, sound: Sound) -> str:
         """Keep a sound for some minutes; its id."""
         key = (session, secrets.token_urlsafe(12))
         self._sounds[key] = sound

@@ -29,7 +29,7 @@ Values = Sequence[float]
 def read(data: bytes) -> FacePacket:
     """The face that has been seen longest: of those with a pose the one with the lowest id.
 
-    Raises MotionError where the packet is not a whole number of faces or a number in it is not finite.
+    Raises MotionError where the packet is not a whole number of faces or a number that counts is none.
     """
     if not data or len(data) % SIZE:
         raise MotionError(f"The packet has {len(data)} bytes; an OpenSeeFace packet has {SIZE} for each face.")
@@ -38,8 +38,6 @@ def read(data: bytes) -> FacePacket:
 
 
 def _face(values: Values) -> FacePacket:
-    if not all(math.isfinite(value) for value in values):
-        raise MotionError("The packet has a value that is not finite.")
     pose = {
         "eye_wink_right": clamp(1 - values[_RIGHT_OPEN]),
         "eye_wink_left": clamp(1 - values[_LEFT_OPEN]),

@@ -1,1 +1,1 @@
-"""What the web page may ask the server: routes, checks of requests, the preview queue, previews, motions, pictures."""
+"""What the web page may ask the server: routes, checks of requests, previews, motions, pictures, live sessions."""

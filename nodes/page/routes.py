@@ -1,6 +1,6 @@
 """The routes of the web page. No input is trusted: everything is checked before it is used.
 
-    GET  /tha4/library   the parameters, the expressions, the characters, the live page's numbers, whether there is a GPU
+    GET  /tha4/library   the parameters, the expressions, the characters, the live page's numbers, and if there is a GPU
     GET  /tha4/student   ?name= -> a student as one .safetensors file, for the page's own renderer
     GET  /tha4/live      the live page, an HTML document; its files are under /tha4/web
     POST /tha4/frame     {"character": {"kind", "name"}, "pose", "size", "lossless", "client"} -> a WebP with alpha
@@ -10,6 +10,8 @@
     POST /tha4/picture   {"source": {"kind", "name", "opaque"}, "client"} -> the picture of a Load Character, a WebP
     POST /tha4/fit       {"source", "fit", "scale", "offset_x", "offset_y", "client"} -> where it lies, what is wrong
     POST /tha4/poses     {"graph", "node", "client"} or {"run_result", "client"} -> the motion that a node makes
+
+The live routes, /tha4/live/…, are in `live/routes.py`.
 
 A request gets 204 and no content where a newer one of the same `client` has replaced it. Errors are JSON,
 `{"error": "..."}`, with a status from 400 to 499, or 503 while too many clients wait. Instead of a teacher's frame
@@ -29,7 +31,8 @@ from ...tha4_core.errors import THA4Error
 from ...tha4_core.motion import reading
 from ...tha4_core.motion.live import library
 from .. import host
-from . import live_page, motions, pictures, preview, teacher_frames
+from . import motions, pictures, preview, teacher_frames
+from .live import routes as live
 from .preview_queue import Job, PreviewQueue
 from .request import MAX_NAME, NO_STORE, Handler, Refused, json_object, queued_response, text, with_json_errors
 from .students import student_response
@@ -58,12 +61,12 @@ def register() -> None:
 
     table.get("/tha4/library")(with_json_errors(_library))
     table.get("/tha4/student")(with_json_errors(student_response))
-    live_page.register(table)
     post("/tha4/frame", _frame_job, "image/webp")
     post("/tha4/teacher_frame", teacher_frames.frame_job, "image/webp", queue=slow)
     post("/tha4/picture", pictures.picture_job, "image/webp")
     post("/tha4/fit", pictures.fit_job, "application/json")
     post("/tha4/poses", motions.poses_job, "application/json", _MAX_GRAPH_BODY)
+    live.register(table)
 
 
 def _queued(queue: PreviewQueue, read: ReadBody, content_type: str, max_body: int) -> Handler:

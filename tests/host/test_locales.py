@@ -54,8 +54,8 @@ def test_every_node_input_and_output_is_translated_and_nothing_is_left_over(serv
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_settings_are_translated(language: str) -> None:
-    ids = set(re.findall(r'"THA4\.(\w+)"', (SCRIPTS / "settings.js").read_text())) - {"Settings"}
-    assert {key.removeprefix("THA4_") for key in translation(language, "settings")} == ids
+    ids = set(re.findall(r'"(THA4\.[\w.]+)"', (SCRIPTS / "settings.js").read_text())) - {"THA4.Settings"}
+    assert set(translation(language, "settings")) == {each.replace(".", "_") for each in ids}
 
 
 def widget_texts() -> set[str]:

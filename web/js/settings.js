@@ -11,6 +11,7 @@ const RATE = "THA4.PreviewRate";
 const RENDERER = "THA4.PreviewRenderer";
 const PAGE_SIZE = "THA4.PageSize";
 const CHARACTER = "THA4.DefaultCharacter";
+const OTHER_PROGRAMS = "THA4.live.otherPrograms"; // the server reads it: nodes/page/live/access.py
 export const DEMO = "demo";
 
 app.registerExtension({
@@ -67,6 +68,14 @@ app.registerExtension({
       type: "combo",
       options: () => [...new Set((library.now?.characters ?? [{ name: DEMO }]).map(({ name }) => name))].map((name) => ({ text: name, value: name })),
       defaultValue: DEMO,
+    },
+    {
+      id: OTHER_PROGRAMS,
+      category: ["THA4", "Live", "Other programs"],
+      name: "Other programs may drive live characters",
+      tooltip: "On: programs that reach this server, such as a chat, may pose a live character, have it speak and receive trackers. Off: only ComfyUI's own pages may.",
+      type: "boolean",
+      defaultValue: false,
     },
   ],
   setup: () => library.load(),

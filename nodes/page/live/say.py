@@ -1,0 +1,87 @@
+"""What a request wants to have said: a sound, the times of its sounds, or both."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+from aiohttp import BodyPartReader, web
+
+from ....tha4_core.errors import MotionError
+from ....tha4_core.motion import reading
+from ..request import Refused, json_object, read_body
+from . import messages
+from .messages import Message
+
+MOST_BYTES = 32 * 2**20
+"""Of a sound."""
+MOST_TIMINGS = 512 * 1024
+_UPLOAD_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Say:
+    """A sound, timings or both, and what of it to show: {} or {"text"}."""
+
+    sound: bytes | None
+    timings: str
+    caption: Message
+
+
+async def read(request: web.Request) -> Say | None:
+    """What a request wants to have said; None: nothing more. Raises Refused."""
+    if request.content_type == "application/json":
+        content = await json_object(request, MOST_TIMINGS)
+        return None if "id" in content and content["id"] is None else parse(None, content)
+    if request.content_type == "multipart/form-data":
+        try:
+            fields = await asyncio.wait_for(_fields(request), _UPLOAD_SECONDS)
+        except asyncio.TimeoutError:
+            raise Refused(HTTPStatus.REQUEST_TIMEOUT, "The form did not arrive in time.") from None
+        texts = {name: _decoded(name, fields[name]) for name in ("timings", "text") if fields.get(name)}
+        return parse(fields.get("audio"), texts)
+    if request.content_type.startswith(("audio/", "video/")) or request.content_type == "application/octet-stream":
+        return parse(await read_body(request, MOST_BYTES, _UPLOAD_SECONDS), {})
+    raise Refused(
+        HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "say takes a sound (audio/wav), a form with audio, or JSON with timings."
+    )
+
+
+async def _fields(request: web.Request) -> dict[str, bytes]:
+    """The fields of a form."""
+    fields: dict[str, bytes] = {}
+    left = MOST_BYTES + MOST_TIMINGS
+    try:
+        async for part in await request.multipart():
+            if not isinstance(part, BodyPartReader) or part.name not in ("audio", "timings", "text"):
+                raise Refused(HTTPStatus.BAD_REQUEST, "The form may have the fields audio, timings and text.")
+            content = bytearray()
+            while chunk := await part.read_chunk():
+                content += chunk
+                if len(content) > left:
+                    raise Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"The form has more than {left:,} bytes.")
+            left -= len(content)
+            fields[part.name] = bytes(content)
+    except (web.HTTPException, OSError, ValueError, RuntimeError) as error:
+        raise Refused(HTTPStatus.BAD_REQUEST, "The form cannot be read.") from error
+    return fields
+
+
+def _decoded(name: str, content: bytes) -> str:
+    try:
+        return reading.decode(content, name)
+    except MotionError as error:
+        raise Refused(HTTPStatus.BAD_REQUEST, str(error)) from error
+
+
+def parse(sound: bytes | None, content: Mapping[str, Any]) -> Say:
+    """What is to be said, with the texts `timings` and `text` of a content. Raises Refused."""
+    timings = content.get("timings") or ""
+    if not isinstance(timings, str) or not (timings.strip() or sound):
+        raise Refused(HTTPStatus.BAD_REQUEST, "There is nothing to say: send a sound, or timings as a text.")
+    if len(timings) > MOST_TIMINGS:
+        raise Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"timings has more than {MOST_TIMINGS:,} characters.")
+    return Say(sound or None, timings, messages.caption(content))

@@ -22,6 +22,8 @@ from ..weights import StateDict, load_strictly
 from ..weights.folders import is_reserved_on_windows
 from .batches import BodySampler, FaceSampler, generator, load_faces
 from .evaluation import evaluate
+from .gpu_targets import GPUBodySampler
+from .gpu_trainer import GPUTrainer
 from .initialisation import initialise
 from .poses import sample_poses
 from .recipe import PRESETS, Preset
@@ -247,9 +249,18 @@ def _trainer(job: Job, training: TargetCache, tick: Callable[[], None]) -> Train
     student.to(job.device)
     with torch.inference_mode():
         mask = job.teacher.face_mask(job.character)
-    faces = load_faces(training, job.device)
-    face, body = FaceSampler(training, faces, mask.clone()), BodySampler(training, faces, student.image)
-    return Trainer(student, face, body, preset, job.seed, tick)
+    return make_trainer(student, training, mask.clone(), preset, job.seed, tick)
+
+
+def make_trainer(
+    student: Student, training: TargetCache, mask: Tensor, preset: Preset, seed: int, tick: Callable[[], None]
+) -> Trainer:
+    """The trainer for the student's device; `mask` `[1, 128, 128]` is the teacher's `face_mask`."""
+    faces = load_faces(training, student.image.device)
+    face = FaceSampler(training, faces, mask)
+    if student.image.device.type == "cuda" and processes() == 1 and not preset.published:
+        return GPUTrainer(student, face, GPUBodySampler(training, faces, student.image), preset, seed, tick)
+    return Trainer(student, face, BodySampler(training, faces, student.image), preset, seed, tick)
 
 
 def _finish(job: Job, trainer: Trainer, held_out: TargetCache, identity: dict[str, str]) -> Student:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import math
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Protocol
 
@@ -79,6 +80,19 @@ class TargetCache:
     def face(self, index: int, rows: slice = slice(None), columns: slice = slice(None)) -> Tensor:
         """A part of the face of the face-morphed picture, float32 `[h, w, 4]`; all of it is `[192, 192, 4]`."""
         return self._part(index, 2, rows, columns)
+
+    def chunks(self) -> Iterator[tuple[Half, Half, Half]]:
+        """Frames, grid changes and faces `[n, H, W, C]` of some poses after others, float16 as they are stored.
+
+        They are views of the mapped files, not to be kept beyond `close`.
+        """
+        for chunk in self._chunks:
+            ends = np.cumsum([math.prod(shape) for shape in _SHAPES])[:-1]
+            frames, grid_changes, faces = (
+                part.reshape(len(chunk), *shape)
+                for part, shape in zip(np.split(chunk, ends, axis=1), _SHAPES, strict=True)
+            )
+            yield frames, grid_changes, faces
 
     def _part(self, index: int, kind: int, rows: slice, columns: slice) -> Tensor:
         numbers = self._chunks[index // CHUNK][index % CHUNK]

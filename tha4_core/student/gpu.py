@@ -17,6 +17,7 @@ from threading import Lock
 import torch
 from torch import Tensor
 
+from .. import cuda_graph
 from ..errors import THA4Error
 
 Kernel = Callable[[Sequence[Tensor], Tensor], Tensor]
@@ -96,22 +97,14 @@ def capture_cuda_graph(render: PoseToFrame, pose: Tensor) -> PoseToFrame:
     The graph reads weights and picture where they lie now, and keeps the memory that a frame takes.
     """
     pose = pose.clone()
-    with torch.cuda.device(pose.device):
-        stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
-        stream.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(stream):  # what is set up by a first run may not be part of a graph
-            render(pose)
-        torch.cuda.current_stream().wait_stream(stream)
-        graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph, capture_error_mode="thread_local"):  # other threads may go on as they like
-            frame = render(pose)
-
+    cuda_graph.run_aside(lambda: render(pose), pose.device)
+    repeat, frame = cuda_graph.capture(lambda: render(pose), pose.device)
     lock = Lock()  # every caller's replay reads and writes the same memory
 
     def replay(new_pose: Tensor) -> Tensor:
         with lock:
             pose.copy_(new_pose)
-            graph.replay()
+            repeat()
             return frame.clone()
 
     return replay

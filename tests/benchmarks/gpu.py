@@ -33,6 +33,8 @@ from tests.recipe import recipe_tensor
 from tha4_core.demo import DEMO_STUDENT, DemoRig, demo_character
 from tha4_core.distill import PRESETS, Preset, evaluate, sample_poses
 from tha4_core.distill.batches import BodySampler, FaceSampler, generator, load_faces
+from tha4_core.distill.gpu_targets import GPUBodySampler
+from tha4_core.distill.gpu_trainer import GPUTrainer
 from tha4_core.distill.initialisation import initialise
 from tha4_core.distill.target_cache import TargetCache, compute_targets
 from tha4_core.distill.trainer import Trainer, matrix_precision
@@ -255,34 +257,41 @@ def _teacher(bench: Bench, render: Callable[[], Targets], exact: Tensor) -> Row:
 
 
 def training(bench: Bench) -> Iterator[Row]:
-    """Steps and examples a second, by preset."""
+    """Steps and examples a second, by preset and by the size that the body is sampled at."""
     with tempfile.TemporaryDirectory() as folder:
         targets = _targets(bench, Path(folder), 8 if bench.is_small else 200, 0)
         with targets, matrix_precision("tf32"):
             for name, preset in _presets(bench).items():
-                for size in (128, 512):
-                    if bench.is_over:
-                        return
-                    yield {"preset": name, "size": size} | _tried(partial(_steps, bench, preset, targets, size))
+                for trainer in TRAINERS:
+                    for size in (128, 512):
+                        if bench.is_over:
+                            return
+                        row = _tried(partial(_steps, bench, trainer, preset, targets, size))
+                        yield {"preset": name, "trainer": trainer, "size": size} | row
 
 
-def _steps(bench: Bench, preset: Preset, targets: TargetCache, size: int) -> Row:
-    peak, trainer = bench.peak(), _trainer(bench, preset, targets)
+def _steps(bench: Bench, kind: str, preset: Preset, targets: TargetCache, size: int) -> Row:
+    preset = preset.over(10**6)  # more than there is time for
+    peak, trainer = bench.peak(), TRAINERS[kind](bench, preset, targets)
     trainer.progress.step = 0 if size == 128 else preset.steps // 2
-    for _ in range(3):
-        trainer.step()
-    count, start = 0, time.perf_counter()
-    while time.perf_counter() - start < (0.5 if bench.is_small else 4):
-        trainer.step()
-        count += 1
+    seconds = 0.2 if bench.is_small else 1.5
+    _train_for(trainer, seconds)  # until its blocks of steps are as long as they get
+    start, first = time.perf_counter(), trainer.progress.step
+    _train_for(trainer, seconds)
     bench.finish()
-    rate = count / (time.perf_counter() - start)
+    rate = (trainer.progress.step - first) / (time.perf_counter() - start)
     return {
         "steps a second": rate,
         "crops a second": rate * preset.crops,
         "face pixels a second": rate * preset.face_pixels,
         "peak MB": peak(),
     }
+
+
+def _train_for(trainer: Trainer, seconds: float) -> None:
+    end = time.perf_counter() + seconds
+    while time.perf_counter() < end and not trainer.done:
+        trainer.step()
 
 
 def quality(bench: Bench) -> Iterator[Row]:
@@ -302,26 +311,28 @@ def quality(bench: Bench) -> Iterator[Row]:
 
 def _curve(bench: Bench, preset: Preset, targets: TargetCache, held_out: TargetCache, seconds: float) -> Row:
     """A whole training, over fewer steps where the preset's take longer than these seconds."""
-    trainer = _trainer(bench, preset, targets)
-    once = bench.timed(trainer.step, 2.0)
-    steps = min(preset.steps, max(3, int(0.8 * seconds / once)))
-    trainer = _trainer(bench, preset.over(steps), targets)
-    spent, reached, psnr = 0.0, dict.fromkeys(LEVELS, ""), 0.0
+    trainer = _after(bench, preset, targets)
+    start = time.perf_counter()
+    _train_for(trainer, 0.1 * seconds)
+    rate = trainer.progress.step / (time.perf_counter() - start)
+    steps = min(preset.steps, max(4, int(0.7 * seconds * rate)))
+    trainer = _after(bench, preset.over(steps), targets)
+    spent, psnr = 0.0, 0.0
+    reached: dict[float, str] = {}
     while not trainer.done:
-        start = time.perf_counter()
-        for _ in range(max(1, steps // 25)):
-            if not trainer.done:
-                trainer.step()
+        start, until = time.perf_counter(), trainer.progress.step + steps // 30
+        while trainer.progress.step <= until and not trainer.done:
+            trainer.step()
         bench.finish()
         spent += time.perf_counter() - start
         psnr = evaluate(trainer.student, held_out).figure_psnr
         for level in LEVELS:
-            if psnr >= level and not reached[level]:
-                reached[level] = f"{spent:.1f}"
+            if psnr >= level:
+                reached.setdefault(level, f"{spent:.1f}")
     return {
         "steps": f"{steps} of {preset.steps}",
         "s": spent,
-        **{f"{level:.0f} dB after s": when or "not reached" for level, when in reached.items()},
+        **{f"{level:.0f} dB after s": reached.get(level, "not reached") for level in LEVELS},
         "end, dB": psnr,
     }
 
@@ -340,14 +351,25 @@ def _targets(bench: Bench, folder: Path, count: int, seed: int) -> TargetCache:
     return TargetCache(folder, poses)
 
 
-def _trainer(bench: Bench, preset: Preset, targets: TargetCache) -> Trainer:
+def _before(bench: Bench, preset: Preset, targets: TargetCache) -> Trainer:
+    student, faces, face = _to_train(bench, targets)
+    return Trainer(student, face, BodySampler(targets, faces, student.image), preset, 0, lambda: None)
+
+
+def _after(bench: Bench, preset: Preset, targets: TargetCache) -> Trainer:
+    student, faces, face = _to_train(bench, targets)
+    return GPUTrainer(student, face, GPUBodySampler(targets, faces, student.image), preset, 0, lambda: None)
+
+
+def _to_train(bench: Bench, targets: TargetCache) -> tuple[Student, Tensor, FaceSampler]:
     student = Student(demo_character())
     initialise(student.face_morpher, student.body_morpher, generator(0, 0, 2), published=False)
     student.to(bench.device)
-    faces, mask = load_faces(targets, bench.device), DemoRig().face_mask(demo_character())
-    face, body = FaceSampler(targets, faces, mask), BodySampler(targets, faces, student.image)
-    return Trainer(student, face, body, preset, 0, lambda: None)
+    faces = load_faces(targets, bench.device)
+    return student, faces, FaceSampler(targets, faces, DemoRig().face_mask(demo_character()))
 
+
+TRAINERS = {"plain": _before, "GPU's": _after}
 
 PARTS: dict[str, Callable[[Bench], Iterator[Row]]] = {
     "student, one pose": student_latency,

@@ -76,15 +76,19 @@ def _load(targets: TargetCache, device: torch.device) -> Tensor:
     return numbers
 
 
+def free_memory(device: torch.device) -> int:
+    """Bytes that are free on a CUDA device, with those that PyTorch keeps and does not use."""
+    unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    return torch.cuda.mem_get_info(device)[0] + unused
+
+
 def _fits(needed: int, device: torch.device) -> bool:
     if device.type != "cuda":
         return True
-    reserved = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)  # PyTorch's own, not in use
-    free = torch.cuda.mem_get_info(device)[0] + reserved
-    fits = needed + STEP_MEMORY <= free
-    if not fits:
+    free = free_memory(device) - STEP_MEMORY
+    if needed > free:
         _log.info(
-            "The teacher's frames need %.1f GB beside training and %.1f GB are free on %s: they stay on the disk, and "
-            "each step's crops are sent.", needed / 1e9, (free - STEP_MEMORY) / 1e9, device,
+            "The teacher's frames take %.1f GB, and %s has %.1f GB beside training: they stay on the disk, and each "
+            "step's crops are sent.", needed / 1e9, device, free / 1e9,
         )  # fmt: skip
-    return fits
+    return needed <= free

@@ -18,11 +18,12 @@ from ..errors import DistillError, WeightsError
 from ..picture.character import Character
 from ..pose import check_poses
 from ..student import Student
+from ..teacher import Teacher
 from ..weights import StateDict, load_strictly
 from ..weights.folders import is_reserved_on_windows
 from .batches import BodySampler, FaceSampler, generator, load_faces
 from .evaluation import evaluate
-from .gpu_targets import GPUBodySampler
+from .gpu_targets import GPUBodySampler, free_memory
 from .gpu_trainer import GPUTrainer
 from .initialisation import initialise
 from .poses import sample_poses
@@ -45,6 +46,7 @@ CACHE_LIMIT = 20 * 10**9
 PRECISIONS = ("float32", "tf32")
 """What matrix products are computed in. bfloat16 is too coarse for a SIREN: 29.8 dB against float32."""
 
+_POSE_MEMORY = 2**30  # bytes that a teacher's networks take for a pose: the upscaler's features, in and out
 _LONGEST_NAME = 64
 _SMALLEST_FIGURE = 0.01  # of the picture
 _VISIBLE = 5  # of 255
@@ -226,10 +228,19 @@ def _compute(job: Job, folder: Path, poses: Tensor, tick: Callable[[], None], re
         left = (len(poses) - done) / rate if rate else 0.0
         report(Report("teacher", done, len(poses), rate, left, Progress()))
 
-    at_once = 1 if job.device.type == "cpu" else 4
     with torch.inference_mode():
-        share = (rank(), processes())
+        share, at_once = (rank(), processes()), poses_at_once(job.device)
         compute_targets(folder, job.character, job.teacher, poses, on_progress, at_once=at_once, share=share)
+    if isinstance(job.teacher, Teacher):
+        job.teacher.clear_cache()  # its CUDA graphs keep memory that training needs
+
+
+def poses_at_once(device: torch.device) -> int:
+    """How many poses a teacher shows at once: one on a CPU, up to 16 where a GPU's free memory is known."""
+    if device.type != "cuda":
+        return 1 if device.type == "cpu" else 4
+    fit = free_memory(device) // 2 // _POSE_MEMORY
+    return next(count for count in (16, 8, 4, 2, 1) if count <= max(1, fit))
 
 
 def _trainer(job: Job, training: TargetCache, tick: Callable[[], None]) -> Trainer:

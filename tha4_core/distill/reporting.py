@@ -58,10 +58,13 @@ class Reporter:
         self._teacher = images.resize(held_out.frame(0).movedim(-1, 0)[None], _PREVIEW_SIZE)[0]
 
     def after_step(self) -> None:
-        """To be called after every step, or every few steps."""
+        """To be called after every step, or every few. Called again after the same, it adds to the history what is
+        missing."""
         progress, preset = self._trainer.progress, self._trainer.preset
         between = max(_FEWEST_STEPS, preset.steps // _SCORES)
-        if progress.step // between != self._seen // between:
+        due = progress.step // between != self._seen // between or progress.step % between == 0
+        scored = bool(progress.scores) and progress.scores[-1][0] == progress.step
+        if due and not scored:
             scores = evaluate(
                 self._trainer.student, self._held_out, list(range(0, len(self._held_out.poses), 2)), self._tick
             )

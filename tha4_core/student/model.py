@@ -107,7 +107,7 @@ class Student(nn.Module):
             return render(poses, tick=tick)
         kernel = self._autotuner.kernel(precision, lambda kernel: render(poses[:1], kernel=kernel))
         if len(poses) == 1 and keep_memory and not large:
-            key = precision, size, *(tensor.data_ptr() for tensor in chain([image], self.parameters()))
+            key = precision, size, gpu.versions(chain([image], self.parameters()))
             replay = self._autotuner.cuda_graph(partial(render, kernel=kernel), poses, key)
             if replay is not None:
                 if tick is not None:

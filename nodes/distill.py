@@ -17,6 +17,7 @@ from PIL import Image
 
 from ..tha4_core.demo import DemoRig
 from ..tha4_core.distill import PRESETS, Job, Report, distill, draw_curves, history_of, restore
+from ..tha4_core.distill.target_cache import BYTES_PER_POSE
 from ..tha4_core.picture.character import Character
 from ..tha4_core.pose import Poses
 from ..tha4_core.student import Student
@@ -107,7 +108,8 @@ class DistillStudent(io.ComfyNode):
         precision: str,
         poses: Poses | None = None,
     ) -> io.NodeOutput:
-        device = host.load_to_device(teacher, _MEMORY)
+        count = PRESETS[preset].poses if poses is None else len(poses)
+        device = host.load_to_device(teacher, _MEMORY + count * BYTES_PER_POSE)
         job = Job(
             character=character,
             teacher=teacher,

@@ -361,6 +361,14 @@ def has_gpu() -> bool:
     return not model_management.is_device_cpu(model_management.get_torch_device())
 
 
+def idle_device(memory: int) -> torch.device:
+    """An NVIDIA GPU while no graph runs and so many bytes are free on it, else the CPU."""
+    device = model_management.get_torch_device()
+    if device.type != "cuda" or is_prompt_running() or model_management.get_free_memory(device) < memory:
+        return torch.device("cpu")
+    return device
+
+
 def output_device() -> torch.device:
     """Where IMAGE and MASK tensors live between nodes."""
     return model_management.intermediate_device()

@@ -52,7 +52,8 @@ class LikeMPS(TorchDispatchMode):
                 raise RuntimeError("MPS: bicubic interpolation and border padding are not supported")
             if name == "equal":  # there are no numbers to compare
                 return True
-            if name == "_to_copy" and kwargs and kwargs.get("device") == torch.device("cpu"):  # or to bring back
+            to_cpu = bool(kwargs) and kwargs.get("device") == torch.device("cpu")
+            if name in ("_to_copy", "to") and to_cpu:  # or to bring back
                 return torch.zeros(args[0].shape, dtype=kwargs.get("dtype") or args[0].dtype)
             if name == "_local_scalar_dense":
                 return 1

@@ -16,7 +16,7 @@ from tests.conftest import REPOSITORY
 
 # From the bottom to the top. A room imports from itself and from the floors below it, not from its own floor.
 FLOORS = (
-    {"tha4_core.errors", "tha4_core.atomic_write", "tha4_core.file_lock"},
+    {"tha4_core.errors", "tha4_core.atomic_write", "tha4_core.file_lock", "tha4_core.cuda_graph"},
     {"tha4_core.pose", "tha4_core.cpu", "tha4_core.weights"},
     {"tha4_core.picture"},
     {"tha4_core.networks"},

@@ -7,7 +7,6 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from functools import cache
 from http import HTTPStatus
 from typing import Any
 
@@ -32,6 +31,7 @@ SIZES = range(64, images.SIZE + 1, 32)
 """Heights and widths that the page may ask for."""
 _CACHED_STUDENTS = 3  # 6 MB each
 _QUALITY = 85
+_GPU_MEMORY = 2**30  # bytes that are free where previews use a GPU: three times a frame's
 
 
 @dataclass(frozen=True)
@@ -82,12 +82,17 @@ def render(request: FrameRequest, tick: Callable[[], None]) -> bytes:
     Call it from one thread only: the cache of students has no lock.
     """
     tick()
-    # Always on the CPU: the GPU's memory belongs to the graph.
+    device = host.idle_device(_GPU_MEMORY)
+    if device.type == "cpu":
+        _leave_the_gpu()
     with torch.inference_mode(), _threads():
         if request.kind == "rig":
-            frames = _rig().render(demo_character(), request.pose)
+            rig = _rigs.get(device) or _rigs.setdefault(device, DemoRig().to(device))
+            frames = rig.render(demo_character(), request.pose)
         else:
-            frames = _student(request.name).render(request.pose, size=request.size, tick=tick)
+            frames = _student(request.name, device).render(
+                request.pose, size=request.size, tick=tick, precision="float32", keep_memory=False
+            )
         tick()
         picture = host.to_pillow(images.to_srgb(frames)[0])
     return encode(picture, request.size, request.lossless)
@@ -109,21 +114,26 @@ def encode(picture: Image.Image, size: int, lossless: bool) -> bytes:
     return encoded.getvalue()
 
 
-@cache
-def _rig() -> DemoRig:
-    return DemoRig()
+_rigs: dict[torch.device, DemoRig] = {}
+_student_cache: OrderedDict[tuple[str, torch.device], tuple[str, Student]] = OrderedDict()
 
 
-_student_cache: OrderedDict[str, tuple[str, Student]] = OrderedDict()
-
-
-def _student(name: str) -> Student:
-    """The student of that name, from the cache unless its file has changed."""
+def _student(name: str, device: torch.device) -> Student:
+    """The student of that name on a device, from the cache unless its file has changed."""
     path = student_path(name)
-    fingerprint, cached = student_fingerprint(path), _student_cache.pop(str(path), None)
+    key = str(path), device
+    fingerprint, cached = student_fingerprint(path), _student_cache.pop(key, None)
     if cached is None or cached[0] != fingerprint:
-        cached = fingerprint, Student.load(path)
-    _student_cache[str(path)] = cached
+        cached = fingerprint, Student.load(path).to(device)
+    _student_cache[key] = cached
     while len(_student_cache) > _CACHED_STUDENTS:
         _student_cache.popitem(last=False)
     return cached[1]
+
+
+def _leave_the_gpu() -> None:
+    """Free what previews have on a GPU: a graph runs, or wants its memory."""
+    for key in [key for key in _student_cache if key[1].type != "cpu"]:
+        del _student_cache[key]
+    for device in [device for device in _rigs if device.type != "cpu"]:
+        del _rigs[device]

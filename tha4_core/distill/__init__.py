@@ -10,6 +10,7 @@ batches         pixels and crops of a step
 forward         the networks at those pixels and crops
 optimizer       Muon
 trainer         the training loop and its checkpoints
+gpu_trainer     the same training as CUDA graphs; gpu_targets: what it learns from, in the GPU's memory
 evaluation      scores against the teacher
 reporting       history, reports, curves
 

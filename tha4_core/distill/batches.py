@@ -56,20 +56,29 @@ class Pictures(NamedTuple):
         pixels = ((coordinates + 1) * (SIZE / 2) - 0.5).clamp(0, SIZE - 1)
         first = pixels.detach().nan_to_num(0).floor().long()  # what is no number stays none in the result
         second = (first + 1).clamp(max=SIZE - 1)
-        right, down = torch.split(pixels - first, 1, dim=-1)
-        (left_x, top_y), (right_x, bottom_y) = first.unbind(-1), second.unbind(-1)
-        top = torch.lerp(self._at(top_y, left_x), self._at(top_y, right_x), right)
-        bottom = torch.lerp(self._at(bottom_y, left_x), self._at(bottom_y, right_x), right)
-        return torch.lerp(top, bottom, down)
+        (left, top), (right, bottom) = first.unbind(-1), second.unbind(-1)
+        # All four neighbours at once: on a GPU, what small operations cost is their number.
+        rows, columns = torch.stack([top, top, bottom, bottom]), torch.stack([left, right, left, right])
+        top_left, top_right, bottom_left, bottom_right = self._at(rows, columns).unbind()
+        across, down = torch.split(pixels - first, 1, dim=-1)
+        return torch.lerp(torch.lerp(top_left, top_right, across), torch.lerp(bottom_left, bottom_right, across), down)
 
     def _at(self, rows: Tensor, columns: Tensor) -> Tensor:
-        """Pixels, `[K, h, w]` of them."""
+        """Pixels `[n, K, h, w, 4]`, by `[n, K, h, w]`."""
         height, width = self.faces.shape[1:3]
         row, column = rows - _MORPHED[0].start, columns - _MORPHED[1].start
         morphed = (row >= 0) & (row < height) & (column >= 0) & (column < width)
         which = self.which[:, None, None].expand_as(row)
         faces = self.faces[which, row.clamp(0, height - 1), column.clamp(0, width - 1)].float()
         return torch.where(morphed[..., None], faces, self.rest[rows, columns])
+
+
+class Draws(NamedTuple):
+    """The random numbers of a batch of K: `chance` `[K]` (0..1) is looked up in a cumulative density, by `pick`;
+    `which` `[K]` are the poses."""
+
+    chance: Tensor
+    which: Tensor
 
 
 class BodyBatch(NamedTuple):
@@ -88,12 +97,20 @@ def generator(seed: int, step: int, stream: int) -> torch.Generator:
     return torch.Generator().manual_seed((seed * 1_000_003 + step) * 8 + stream)
 
 
+def draw(count: int, poses: int, random: torch.Generator) -> Draws:
+    """The random numbers of `count` pixels or crops, each of one of so many poses; on the CPU."""
+    chance = torch.rand(count, generator=random)
+    return Draws(chance, torch.randint(poses, (count,), generator=random))
+
+
+def pick(cumulative: Tensor, chance: Tensor) -> Tensor:
+    """Pixels `[K]` by their cumulative density and numbers in 0..1 `[K]`."""
+    return torch.searchsorted(cumulative, chance * cumulative[-1]).clamp(max=len(cumulative) - 1)
+
+
 def load_faces(targets: TargetCache, device: torch.device) -> Tensor:
     """All faces of the targets in the memory of a device, float16 `[N, 192, 192, 4]`."""
-    faces = torch.empty(len(targets.poses), *targets.face(0).shape, dtype=torch.float16, device=device)
-    for index in range(len(faces)):
-        faces[index] = targets.face(index)
-    return faces
+    return torch.cat([torch.from_numpy(faces.copy()).to(device) for _, _, faces in targets.chunks()])
 
 
 class FaceSampler:
@@ -108,21 +125,21 @@ class FaceSampler:
         self._poses = targets.poses[:, HEAD_FREE].to(device)
         self._mask = mask.flatten()[:, None]
         self._xy = rearrange(positions(FACE_SIZE, FACE_SIZE, device=device), "1 xy h w -> (h w) xy").contiguous()
-        self._cumulative = _mixed(density, _FACE_SHARES).flatten().cumsum(0).cpu()
+        self.cumulative = _mixed(density, _FACE_SHARES).flatten().cumsum(0).cpu()
 
     def pixels(self, count: int, random: torch.Generator) -> FaceBatch:
         """`count` pixels, each of a pose of its own."""
-        where = _draw(self._cumulative, count, random)
-        which = torch.randint(len(self._poses), (count,), generator=random)
-        return self._batch(which.to(self._xy.device), where.to(self._xy.device))
+        chance, which = draw(count, len(self._poses), random)
+        return self.batch(which.to(self._xy.device), pick(self.cumulative, chance).to(self._xy.device))
 
     def patches(self, count: int, random: torch.Generator) -> FaceBatch:
         """All pixels of `count` faces."""
         which = torch.randint(len(self._poses), (count,), generator=random).to(self._xy.device)
         pixels = torch.arange(FACE_SIZE**2, device=self._xy.device)
-        return self._batch(which.repeat_interleave(len(pixels)), pixels.repeat(count))
+        return self.batch(which.repeat_interleave(len(pixels)), pixels.repeat(count))
 
-    def _batch(self, which: Tensor, where: Tensor) -> FaceBatch:
+    def batch(self, which: Tensor, where: Tensor) -> FaceBatch:
+        """These pixels `[P]` of these poses `[P]`, both on the faces' device."""
         pixels = self._faces[which, where // FACE_SIZE, where % FACE_SIZE].float()
         return FaceBatch(self._poses[which], self._xy[where], pixels, self._mask[where])
 
@@ -133,6 +150,7 @@ class BodySampler:
     def __init__(self, targets: TargetCache, faces: Tensor, image: Tensor) -> None:
         """`image` `[1, 4, 512, 512]` is the picture at rest."""
         self._targets, self._faces, self._device = targets, faces, faces.device
+        self._poses = targets.poses.to(faces.device)
         self._rest = rearrange(image, "1 c h w -> h w c").to(self._device).contiguous()
         frames = [targets.frame(index) for index in _spread(len(targets.poses)).tolist()]
         ever = torch.stack([frame[..., 3] for frame in frames]).amax(0) > 2 * _VISIBLE - 1
@@ -142,13 +160,17 @@ class BodySampler:
 
     def crops(self, count: int, side: int, size: int, random: torch.Generator) -> BodyBatch:
         """`count` crops of `side` pixels of the frames at `size` x `size`, each of a pose of its own."""
-        scale = SIZE // size
-        density = functional.avg_pool2d(self._density[None], scale)[0].flatten().cumsum(0)
-        centre = _draw(density, count, random)
-        first = torch.stack([centre // size, centre % size]) - side // 2
-        rows, columns = (first // _ALIGNMENT * _ALIGNMENT).clamp(0, size - side)
-        which = torch.randint(len(self._targets.poses), (count,), generator=random)
-        return self._batch(which.tolist(), rows, columns, side, size)
+        chance, which = draw(count, len(self._targets.poses), random)
+        rows, columns = crop_origins(pick(self.cumulative(size), chance), side, size)
+        frame, grid_change = self._read(which, rows, columns, side, size)
+        which, rows, columns, frame, grid_change = (
+            tensor.to(self._device) for tensor in (which, rows, columns, frame, grid_change)
+        )
+        return self.batch(which, rows, columns, frame, grid_change, size)
+
+    def cumulative(self, size: int) -> Tensor:
+        """The cumulative density of crops' centres over frames at `size` x `size`, `[size * size]`, on the CPU."""
+        return functional.avg_pool2d(self._density[None], SIZE // size)[0].flatten().cumsum(0)
 
     @staticmethod
     def part(batch: BodyBatch, items: slice) -> BodyBatch:
@@ -158,20 +180,38 @@ class BodySampler:
         pictures = pictures._replace(which=pictures.which[items])
         return BodyBatch(poses[items], rows[items], columns[items], pictures, xy[items], images)
 
-    def _batch(self, which: list[int], rows: Tensor, columns: Tensor, side: int, size: int) -> BodyBatch:
+    def batch(
+        self, which: Tensor, rows: Tensor, columns: Tensor, frame: Tensor, grid_change: Tensor, size: int
+    ) -> BodyBatch:
+        """Crops of these poses, from these rows and columns on (`[K]`), of frames at `size` x `size`.
+
+        `frame` `[K, side, side, 4]` and `grid_change` `[K, side, side, 2]` are what the teacher shows there. All are on
+        the sampler's device.
+        """
+        xy = crop_positions(rows, columns, frame.shape[1], size)
+        pictures = Pictures(self._rest, self._faces, which)
+        target = BodyTerms(frame, pictures.warped(xy + grid_change), grid_change, frame)
+        return BodyBatch(self._poses[which], rows, columns, pictures, xy, target)
+
+    def _read(self, which: Tensor, rows: Tensor, columns: Tensor, side: int, size: int) -> tuple[Tensor, Tensor]:
+        """Frames and grid changes of crops, from the disk."""
         scale = SIZE // size
-        parts = [
-            (slice(row * scale, (row + side) * scale), slice(column * scale, (column + side) * scale))
-            for row, column in zip(rows.tolist(), columns.tolist(), strict=True)
+        where = [
+            (index, slice(row * scale, (row + side) * scale), slice(column * scale, (column + side) * scale))
+            for index, row, column in zip(which.tolist(), rows.tolist(), columns.tolist(), strict=True)
         ]
-        where = list(zip(which, parts, strict=True))
-        frame = _smaller(torch.stack([self._targets.frame(i, *part) for i, part in where]), scale).to(self._device)
-        grid = _smaller(torch.stack([self._targets.grid_change(i, *part) for i, part in where]), scale).to(self._device)
-        rows, columns = rows.to(self._device), columns.to(self._device)
-        xy = crop_positions(rows, columns, side, size)
-        pictures = Pictures(self._rest, self._faces, torch.tensor(which, device=self._device))
-        target = BodyTerms(frame, pictures.warped(xy + grid), grid, frame)
-        return BodyBatch(self._targets.poses[which].to(self._device), rows, columns, pictures, xy, target)
+        frames = torch.stack([self._targets.frame(*part) for part in where])
+        grid_changes = torch.stack([self._targets.grid_change(*part) for part in where])
+        return smaller(frames, scale), smaller(grid_changes, scale)
+
+
+def crop_origins(centre: Tensor, side: int, size: int) -> tuple[Tensor, Tensor]:
+    """The first rows and columns `[K]` of crops of `side` pixels around pixels `[K]` of a `size` x `size` grid."""
+    rows, columns = (
+        ((index - side // 2) // _ALIGNMENT * _ALIGNMENT).clamp(0, size - side)
+        for index in (centre // size, centre % size)
+    )
+    return rows, columns
 
 
 def _spread(count: int) -> Tensor:
@@ -193,13 +233,7 @@ def _mixed(densities: Tensor, shares: tuple[float, ...]) -> Tensor:
     return (mixed / mixed.sum())[None]
 
 
-def _draw(cumulative: Tensor, count: int, random: torch.Generator) -> Tensor:
-    """`count` pixels by their cumulative density."""
-    chance = torch.rand(count, generator=random) * cumulative[-1]
-    return torch.searchsorted(cumulative, chance).clamp(max=len(cumulative) - 1)
-
-
-def _smaller(images: Tensor, scale: int) -> Tensor:
+def smaller(images: Tensor, scale: int) -> Tensor:
     """Means over squares of `scale` pixels of `[K, h, w, C]`."""
     if scale == 1:
         return images

@@ -63,13 +63,13 @@ def compare(
     `[512, 512, 4]`, in model space."""
     figure, head, face, ssim = _Mean(), _Mean(), _Mean(), _Mean()
     for index in indices if indices is not None else range(len(targets.poses)):
-        patch, frame = (_unit(image.cpu()) for image in render(targets.poses[index : index + 1]))
-        wanted = _unit(targets.frame(index))
+        patch, frame = (_unit(image) for image in render(targets.poses[index : index + 1]))
+        wanted = _unit(targets.frame(index).to(frame.device))
         visible = wanted[..., 3] > _VISIBLE
         error = (frame - wanted).square().mean(-1)
         figure.add(error[visible])
         head.add(error[FACE_ROWS, FACE_COLUMNS][visible[FACE_ROWS, FACE_COLUMNS]])
-        face.add((patch - _unit(targets.face(index, *_STUDENT_IN_FACE))).square())
+        face.add((patch - _unit(targets.face(index, *_STUDENT_IN_FACE).to(patch.device))).square())
         ssim.add(_ssim(frame, wanted)[visible])
     return Scores(_psnr(figure.value), _psnr(head.value), _psnr(face.value), ssim.value)
 
@@ -102,7 +102,7 @@ class _Mean:
         self._sum, self._count = 0.0, 0
 
     def add(self, values: Tensor) -> None:
-        self._sum += float(values.double().sum())
+        self._sum += float(values.cpu().double().sum())  # some GPUs have no float64
         self._count += values.numel()
 
     @property
@@ -127,7 +127,7 @@ def _psnr(mean_square: float) -> float:
 
 def _ssim(a: Tensor, b: Tensor) -> Tensor:
     """SSIM at every pixel `[H, W]` of two images `[H, W, C]` in 0..1, the mean over channels."""
-    steps = torch.arange(_WINDOW) - _WINDOW // 2
+    steps = torch.arange(_WINDOW, device=a.device) - _WINDOW // 2
     bell = torch.exp(-(steps**2) / (2 * _SIGMA**2))
     bell = bell / bell.sum()
     a, b = (rearrange(image, "h w c -> c 1 h w") for image in (a, b))  # channels as a batch

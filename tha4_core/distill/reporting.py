@@ -15,7 +15,7 @@ from .evaluation import evaluate
 from .target_cache import TargetCache
 from .trainer import Progress, Trainer
 
-_ROWS, _SCORES = 200, 20  # of a run's history, at most
+_SCORES = 20  # of a run's history, at most
 _FEWEST_STEPS = 50  # between scores, which cost as much as some steps
 _PREVIEW_SIZE = 256
 
@@ -53,22 +53,23 @@ class Reporter:
     ) -> None:
         self._trainer, self._held_out, self._tick, self._report = trainer, held_out, tick, report
         self._start, self._first = time.monotonic(), trainer.progress.step
+        self._seen = self._first
         # Read now: a preview may be made when the run is over and its files are closed.
         self._teacher = images.resize(held_out.frame(0).movedim(-1, 0)[None], _PREVIEW_SIZE)[0]
 
     def after_step(self) -> None:
-        """To be called after every step. Called again after the same step, it adds to the history what is missing."""
+        """To be called after every step, or every few. Called again after the same, it adds to the history what is
+        missing."""
         progress, preset = self._trainer.progress, self._trainer.preset
-        if progress.step % max(1, preset.steps // _ROWS) == 0 and progress.pending[2]:
-            face, body, count = progress.pending
-            progress.losses.append([progress.step, face / count, body / count])
-            progress.pending = [0.0, 0.0, 0.0]
+        between = max(_FEWEST_STEPS, preset.steps // _SCORES)
+        due = progress.step // between != self._seen // between or progress.step % between == 0
         scored = bool(progress.scores) and progress.scores[-1][0] == progress.step
-        if progress.step % max(_FEWEST_STEPS, preset.steps // _SCORES) == 0 and not scored:
+        if due and not scored:
             scores = evaluate(
                 self._trainer.student, self._held_out, list(range(0, len(self._held_out.poses), 2)), self._tick
             )
             progress.scores.append([progress.step, scores.face_psnr, scores.figure_psnr])
+        self._seen = progress.step
         steps = max(1e-6, (progress.step - self._first) / max(1e-6, time.monotonic() - self._start))
         left = (preset.steps - progress.step) / steps
         self._report(

@@ -20,10 +20,13 @@ from ..file_lock import try_lock
 from ..picture.character import Character
 from ..pose import check_poses
 from ..student import Student
+from ..teacher import Teacher
 from ..weights import StateDict, load_strictly
 from .batches import BodySampler, FaceSampler, generator, load_faces
 from .cache_folders import evict, in_use
 from .evaluation import evaluate
+from .gpu_targets import GPUBodySampler, free_memory
+from .gpu_trainer import GPUTrainer
 from .initialisation import initialise
 from .poses import sample_poses
 from .recipe import PRESETS, Preset
@@ -45,6 +48,7 @@ CACHE_LIMIT = 20 * 10**9
 PRECISIONS = ("float32", "tf32")
 """What matrix products are computed in. bfloat16 is too coarse for a SIREN: 29.8 dB against float32."""
 
+_POSE_MEMORY = 2**30  # bytes that a teacher's networks take for a pose: the upscaler's features, in and out
 _LONGEST_NAME = 64
 _SMALLEST_FIGURE = 0.01  # of the picture
 _VISIBLE = 5  # of 255
@@ -242,9 +246,19 @@ def _compute(job: Job, folder: Path, poses: Tensor, tick: Callable[[], None], re
         left = (len(poses) - done) / rate if rate else 0.0
         report(Report("teacher", done, len(poses), rate, left, Progress()))
 
-    at_once = 1 if job.device.type == "cpu" else 4
     with torch.inference_mode():
+        at_once = poses_at_once(job.device)
         compute_targets(folder, job.character, job.teacher, poses, on_progress, at_once=at_once)
+    if isinstance(job.teacher, Teacher):
+        job.teacher.clear_cache()  # its CUDA graphs keep memory that training needs
+
+
+def poses_at_once(device: torch.device) -> int:
+    """How many poses a teacher shows at once: one on a CPU, up to 16 where a GPU's free memory is known."""
+    if device.type != "cuda":
+        return 1 if device.type == "cpu" else 4
+    fit = free_memory(device) // 2 // _POSE_MEMORY
+    return next(count for count in (16, 8, 4, 2, 1) if count <= max(1, fit))
 
 
 def _trainer(job: Job, training: TargetCache, tick: Callable[[], None]) -> Trainer:
@@ -264,9 +278,18 @@ def _trainer(job: Job, training: TargetCache, tick: Callable[[], None]) -> Train
     student.to(job.device)
     with torch.inference_mode():
         mask = job.teacher.face_mask(job.character)
-    faces = load_faces(training, job.device)
-    face, body = FaceSampler(training, faces, mask.clone()), BodySampler(training, faces, student.image)
-    return Trainer(student, face, body, preset, job.seed, tick)
+    return make_trainer(student, training, mask.clone(), preset, job.seed, tick)
+
+
+def make_trainer(
+    student: Student, training: TargetCache, mask: Tensor, preset: Preset, seed: int, tick: Callable[[], None]
+) -> Trainer:
+    """The trainer for the student's device; `mask` `[1, 128, 128]` is the teacher's `face_mask`."""
+    faces = load_faces(training, student.image.device)
+    face = FaceSampler(training, faces, mask)
+    if student.image.device.type == "cuda" and processes() == 1 and not preset.published:
+        return GPUTrainer(student, face, GPUBodySampler(training, faces, student.image), preset, seed, tick)
+    return Trainer(student, face, BodySampler(training, faces, student.image), preset, seed, tick)
 
 
 def _finish(job: Job, trainer: Trainer, held_out: TargetCache, identity: dict[str, str]) -> Student:

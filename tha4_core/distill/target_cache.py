@@ -7,6 +7,7 @@ was cut or zeroed is found and computed anew. A pose is 3.4 MB.
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import shutil
 import time
@@ -93,6 +94,19 @@ class TargetCache:
         """All numbers of a pose."""
         row: Half = self._chunks[index // CHUNK][index % CHUNK]
         return row
+
+    def chunks(self) -> Iterator[tuple[Half, Half, Half]]:
+        """Frames, grid changes and faces `[n, H, W, C]` of some poses after others, float16 as they are stored.
+
+        They are views of the mapped files, not to be kept beyond `close`.
+        """
+        for chunk in self._chunks:
+            ends = np.cumsum([math.prod(shape) for shape in _SHAPES])[:-1]
+            frames, grid_changes, faces = (
+                part.reshape(len(chunk), *shape)
+                for part, shape in zip(np.split(chunk, ends, axis=1), _SHAPES, strict=True)
+            )
+            yield frames, grid_changes, faces
 
     def _part(self, index: int, kind: int, rows: slice, columns: slice) -> Tensor:
         first = sum(int(np.prod(shape)) for shape in _SHAPES[:kind])

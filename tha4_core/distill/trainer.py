@@ -41,7 +41,9 @@ SAVE_SECONDS = 60.0
 """What a crash costs at the most."""
 
 _PIXELS_AT_ONCE = 2**18  # one whole frame
-_FACE, _BODY = 0, 1  # streams of random numbers; 2 is the initialisation's
+FACE, BODY = 0, 1
+"""Streams of random numbers; 2 is the initialisation's."""
+_ROWS = 200  # of a run's history of losses, at most
 _LOSS_WINDOW = 50  # steps whose mean loss shows whether training has diverged
 _DIVERGED = 4.0  # times the lowest such mean
 _MAX_SETBACKS = 5
@@ -89,7 +91,7 @@ class Trainer:
             else Muon(network.parameters(), lr=preset.body_rate)
             for name, network in self.networks.items()
         }
-        self._last_snapshot = (_snapshot(self.networks, self.optimizers), self.progress)
+        self._last_snapshot = (_snapshot(self.networks, self.optimizers), deepcopy(self.progress))
         self._losses: list[float] = []
         self._lowest_mean = (float("inf"), body_plan(preset, 0))
 
@@ -104,18 +106,14 @@ class Trainer:
         seed = self._seed + self.progress.setbacks  # the same draws would diverge again
         face, body = 0.0, 0.0
         if rates["face_morpher"] is not None:
-            face = self._face_step(generator(seed, step, _FACE))
+            face = self._face_step(generator(seed, step, FACE))
         if rates["body_morpher"] is not None:
-            body = self._body_step(generator(seed, step, _BODY), body_plan(self.preset, step))
+            body = self._body_step(generator(seed, step, BODY), body_plan(self.preset, step))
         self._tick()
         for name, rate in rates.items():
             if rate is not None:
                 self._update(name, rate * self.progress.rate_scale)
-        self.progress.step += 1
-        pending = self.progress.pending
-        self.progress.pending = [pending[0] + face, pending[1] + body, pending[2] + 1]
-        if self._has_diverged(face + body):
-            self._roll_back()
+        self._count(face, body)
 
     def snapshot(self) -> StateDict:
         """Weights and optimizer states, to be saved, and to go back to where training diverges."""
@@ -170,6 +168,21 @@ class Trainer:
             group["lr"] = rate
         optimizer.step()
         optimizer.zero_grad()
+
+    def _count(self, face: float, body: float) -> bool:
+        """Count a step that had these losses. Whether the training had diverged, and has gone back."""
+        progress = self.progress
+        progress.step += 1
+        before = progress.pending
+        progress.pending = [before[0] + face, before[1] + body, before[2] + 1]
+        if progress.step % max(1, self.preset.steps // _ROWS) == 0:
+            faces, bodies, count = progress.pending
+            progress.losses.append([progress.step, faces / count, bodies / count])
+            progress.pending = [0.0, 0.0, 0.0]
+        diverged = self._has_diverged(face + body)
+        if diverged:
+            self._roll_back()
+        return diverged
 
     def _has_diverged(self, loss: float) -> bool:
         """Whether a loss is not finite, or the last ones far above the lowest of this part of the schedule."""

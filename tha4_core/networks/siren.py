@@ -47,7 +47,7 @@ def linears(layers: nn.Module) -> list[nn.Conv2d]:
 
 def matrix_of(linear: nn.Conv2d) -> Tensor:
     """A 1x1 convolution's weights as the matrix `[out, in]` that they are."""
-    return linear.weight[:, :, 0, 0]
+    return linear.weight.flatten(1)
 
 
 def bias_of(linear: nn.Conv2d) -> Tensor:

@@ -9,22 +9,29 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from contextlib import suppress
 from functools import partial
 from threading import Lock
+from typing import Final, Literal
 
 import torch
 from torch import Tensor
 
+from .. import cuda_graph
 from ..errors import THA4Error
 
-Kernel = Callable[[Sequence[Tensor], Tensor], Tensor]
+LayerKernel = Callable[[Sequence[Tensor], Tensor], Tensor]
 """Takes layers `[1 + out, 1 + in]` (as `renderer` folds them) and what the first sine is taken of,
 `[1 + channels, P]` in float32; gives the last layer's features, `[1 + channels, P]`.
 
 What is made of the coordinates is in there already, in float32 throughout.
 """
+
+FUSED: Final = "fused"
+"""Whole frames by `triton_kernel`, which only imports with Triton."""
+
+Kernel = LayerKernel | Literal["fused"]
 
 PoseToFrame = Callable[[Tensor], Tensor]
 """Makes a frame `[1, 4, H, W]` of a pose `[1, 45]`."""
@@ -57,14 +64,7 @@ def float16(layers: Sequence[Tensor], x: Tensor) -> Tensor:
     return x
 
 
-def fused(layers: Sequence[Tensor], x: Tensor) -> Tensor:
-    """As `float16`, in one kernel where a level is narrow enough for that. Raises ImportError without Triton."""
-    from . import triton_kernel
-
-    return triton_kernel.sine_layers(layers, x) if triton_kernel.fits(layers) else float16(layers, x)
-
-
-KERNELS: dict[str, Kernel] = {"TF32": tf32, "float16": float16, "fused float16": fused}
+KERNELS: dict[str, Kernel] = {"TF32": tf32, "float16": float16, "fused float16": FUSED}
 
 
 def choose_kernel(
@@ -96,22 +96,14 @@ def capture_cuda_graph(render: PoseToFrame, pose: Tensor) -> PoseToFrame:
     The graph reads weights and picture where they lie now, and keeps the memory that a frame takes.
     """
     pose = pose.clone()
-    with torch.cuda.device(pose.device):
-        stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
-        stream.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(stream):  # what is set up by a first run may not be part of a graph
-            render(pose)
-        torch.cuda.current_stream().wait_stream(stream)
-        graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph, capture_error_mode="thread_local"):  # other threads may go on as they like
-            frame = render(pose)
-
+    cuda_graph.run_aside(lambda: render(pose), pose.device)
+    repeat, frame = cuda_graph.capture(lambda: render(pose), pose.device)
     lock = Lock()  # every caller's replay reads and writes the same memory
 
     def replay(new_pose: Tensor) -> Tensor:
         with lock:
             pose.copy_(new_pose)
-            graph.replay()
+            repeat()
             return frame.clone()
 
     return replay
@@ -156,6 +148,11 @@ class Autotuner:
         likeness = psnr(frame, expected)
         _log.info("Student: a CUDA graph takes %.2f of the time without, at %.1f dB.", seconds / without, likeness)
         return replay if likeness >= _SAME_PICTURE and seconds < without else None
+
+
+def versions(tensors: Iterable[Tensor]) -> tuple[object, ...]:
+    """What changes when these tensors move or are written to. Writes in inference mode are not seen."""
+    return tuple((tensor.data_ptr(), 0 if tensor.is_inference() else tensor._version) for tensor in tensors)
 
 
 def check_precision(precision: str) -> None:

@@ -78,6 +78,7 @@ class Student(nn.Module):
         size: int = SIZE,
         tick: Callable[[], None] | None = None,
         precision: str = "auto",
+        keep_memory: bool = True,
     ) -> Tensor:
         """Poses `[N, 45]` -> frames `[N, 4, size, size]` in model space, float32, on the student's device.
 
@@ -89,7 +90,8 @@ class Student(nn.Module):
 
         `precision` (auto, float32, float16) is what the layers' products are computed in on an NVIDIA GPU; coordinates
         and everything else are float32. auto: what proves fastest in a first trial and shows the same picture. Other
-        devices compute in float32.
+        devices compute in float32. Single frames may become a CUDA graph, which keeps some of the GPU's memory; not so
+        where `keep_memory` is False.
 
         One pose is rendered after another: memory beyond the result does not grow with N. `tick` is called from this
         thread at least once a level of a pose; what it raises ends the render. Raises PoseError, SizeError, and
@@ -104,8 +106,8 @@ class Student(nn.Module):
         if image.device.type != "cuda":
             return render(poses, tick=tick)
         kernel = self._autotuner.kernel(precision, lambda kernel: render(poses[:1], kernel=kernel))
-        if len(poses) == 1 and not large:
-            key = precision, size, *(tensor.data_ptr() for tensor in chain([image], self.parameters()))
+        if len(poses) == 1 and keep_memory and not large:
+            key = precision, size, gpu.versions(chain([image], self.parameters()))
             replay = self._autotuner.cuda_graph(partial(render, kernel=kernel), poses, key)
             if replay is not None:
                 if tick is not None:

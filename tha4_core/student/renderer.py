@@ -23,7 +23,7 @@ from ..networks.siren import FREQUENCY, BodyMorpher, FaceMorpher, bias_of, linea
 from ..picture.model_space import SIZE, paste, resample
 from ..picture.warping import look_up, positions
 from ..pose import COUNT, HEAD_FREE
-from .gpu import Kernel
+from .gpu import FUSED, Kernel, LayerKernel
 
 SIZES = range(64, 2049, 32)
 """The heights and widths that a frame can have: multiples of 32, on which the face's rectangle has whole pixels."""
@@ -47,7 +47,7 @@ class Level(NamedTuple):
     first: nn.Conv2d
     layers: list[Tensor]
     last: Tensor
-    kernel: Kernel | None
+    kernel: LayerKernel | None
 
 
 @torch.inference_mode(False)  # the pool's threads are not in this mode, and may not write to what is made in it
@@ -64,9 +64,13 @@ def render(
     """Poses `[N, 45]` -> frames `[N, 4, size, size]` in model space, float32, on the device of everything given.
 
     `image` `[1, 4, H, W]` is the character in model space. Sizes and `tick` are as in `Student.render`, which see;
-    `kernel` is one of `gpu`.
+    `kernel` is one of `gpu`. Raises ImportError for the fused one without Triton.
     """
     check_size(size)
+    if kernel == FUSED:
+        from . import triton_kernel
+
+        return triton_kernel.render(face_morpher, body_morpher, resample(image, size), poses, tick or (lambda: None))
     frames = torch.empty(len(poses), 4, size, size, device=poses.device)
     with exclusive_pool(poses.device, tick) as pool:
         # Folding takes a hundredth of a frame's time, so it is done anew each time: no fold can be out of date.
@@ -198,13 +202,13 @@ def _tile_rows(first: Tensor, side: int) -> int:
     return max(_FEWEST_ROWS, min(_TILE_ON_CPU // row, side // 8) // 2 * 2)
 
 
-def _fold_face(network: FaceMorpher, kernel: Kernel | None) -> Level:
+def _fold_face(network: FaceMorpher, kernel: LayerKernel | None) -> Level:
     first, *others = linears(network.siren.sine_layers)
     layers = [_sine_layer(matrix_of(o), bias_of(o)) for o in others]
     return Level(first, layers, _last_layer(network.siren.last_linear), kernel)
 
 
-def _fold_body(network: BodyMorpher, kernel: Kernel | None) -> list[Level]:
+def _fold_body(network: BodyMorpher, kernel: LayerKernel | None) -> list[Level]:
     levels = [linears(level) for level in network.siren_layers]
     lasts = [_feature_part(level[0]) for level in levels[1:]] + [_last_layer(network.last_linear)]
     return [

@@ -45,20 +45,18 @@ from ..weights import (
 from .cache import ImageCache
 from .exclusive import ExclusiveModule, exclusive
 from .outputs import EXPRESSIVE, Targets, face_alphas
+from .stage_graphs import StageGraphs
 
 PRECISIONS = (torch.float32, torch.float16, torch.bfloat16)
 
 # Rectangles of the 512 x 512 character image: rows, columns.
 _BROWS = (slice(64, 192), slice(192, 320))
 _FACE = (slice(32, 224), slice(160, 352))
-# The student's face, image[80:208, 192:320], as part of _FACE.
-_STUDENT_IN_FACE = (slice(48, 176), slice(32, 160))
-
+_STUDENT_IN_FACE = (slice(48, 176), slice(32, 160))  # the student's face, image[80:208, 192:320], as part of _FACE
 _BODY_SIZE = 256
+_FOR_FACE = ("picture", "background_layer", "eyebrow_layer")
 
-# A face is 0.6 MB, a frame 4 MB: at most about 100 MB.
-_FACES_KEPT = 64
-_FRAMES_KEPT = 16
+_FACES_KEPT, _FRAMES_KEPT = 64, 16  # a face is 0.6 MB, a frame 4 MB: at most about 100 MB
 
 
 class Teacher(ExclusiveModule, ABC):
@@ -83,7 +81,8 @@ class Teacher(ExclusiveModule, ABC):
         self.eyebrow_decomposer = EyebrowDecomposer(separable=separable)
         self.eyebrow_morphing_combiner = EyebrowMorphingCombiner(separable=separable)
         self.face_morpher = FaceMorpher(separable=separable)
-        self._layers: tuple[Character, Images] | None = None
+        self._rest: tuple[Character, Images] | None = None
+        self._graphs = StageGraphs()
         self._faces = ImageCache(_FACES_KEPT)
         self._frames = ImageCache(_FRAMES_KEPT)
 
@@ -180,29 +179,22 @@ class Teacher(ExclusiveModule, ABC):
         face = self.face(character, poses)
         body = self.body(face["face_morphed_full"], poses)
         last = self.frame.partition(".")[0]
-        return Targets(
-            frame=body[self.frame],
-            warped=body[f"{last}.warped"],
-            grid_change=body[f"{last}.grid_change"],
-            face_morphed_full=face["face_morphed_full"],
-            face=face["face_morpher.output"],
-        )
+        frame, warped, grid_change = (body[name] for name in (self.frame, f"{last}.warped", f"{last}.grid_change"))
+        return Targets(frame, warped, grid_change, face["face_morphed_full"], face["face_morpher.output"])
 
     @exclusive
     def layers(self, character: Character) -> Images:
         """The eyebrow decomposer's six images `[1, C, 128, 128]`, without a prefix to their names."""
-        if self._layers is None or self._layers[0] is not character:
-            picture = character.image.to(self._device())
-            self._layers = character, self.eyebrow_decomposer(images.crop(picture, *_BROWS))
-        return self._layers[1]
+        return {name: image for name, image in self._at_rest(character).items() if name != "picture"}
 
     @exclusive
     def face(self, character: Character, poses: Tensor) -> Images:
         """The images up to `face_morphed_full`, for `poses` `[N, 45]` (or as many as 39 numbers each)."""
-        poses = poses.to(self._device())
-        picture, layers = character.image.to(self._device()), self.layers(character)
-        count = poses.shape[0]
-        background, brows = (layers[name].expand(count, -1, -1, -1) for name in ("background_layer", "eyebrow_layer"))
+        picture, background, brows = (self._at_rest(character)[name] for name in _FOR_FACE)
+        return self._graphs.run(self, self._face, picture, background, brows, poses.to(self._device()))
+
+    def _face(self, picture: Tensor, background: Tensor, brows: Tensor, poses: Tensor) -> Images:
+        background, brows = (layer.expand(len(poses), -1, -1, -1) for layer in (background, brows))
         combined = self.eyebrow_morphing_combiner(background, brows, poses[:, pose_numbers.EYEBROW])
         face = with_brows(images.crop(picture, *_FACE), combined["eyebrow_image_no_combine_alpha"])
         morphed = self.face_morpher(face, poses[:, pose_numbers.FACE])
@@ -212,9 +204,15 @@ class Teacher(ExclusiveModule, ABC):
             **_named("eyebrow_morphing_combiner", combined),
         }
 
-    @abstractmethod
+    @exclusive
     def body(self, face_morphed_full: Tensor, poses: Tensor) -> Images:
         """The images of the last two networks, for `face_morphed_full` `[N, 4, 512, 512]` and `poses` `[N, 45]`."""
+        rotation = poses.to(self._device())[:, pose_numbers.ROTATION]
+        return self._graphs.run(self, self._body, face_morphed_full, rotation)
+
+    @abstractmethod
+    def _body(self, face_morphed_full: Tensor, rotation: Tensor) -> Images:
+        """`body`, of `rotation` `[N, 6]`."""
 
     @exclusive
     def face_mask(self, character: Character) -> Tensor:
@@ -233,9 +231,10 @@ class Teacher(ExclusiveModule, ABC):
     @exclusive
     def clear_cache(self) -> None:
         """Free what was made for earlier characters and poses."""
-        self._layers = None
+        self._rest = None
         self._faces.clear()
         self._frames.clear()
+        self._graphs.clear()
 
     def _face_morphed_full(self, character: Character, poses: Tensor, batch: int) -> Tensor:
         """`face_morphed_full` `[N, 4, 512, 512]`, every distinct pose[0:39] posed once and cached."""
@@ -244,7 +243,14 @@ class Teacher(ExclusiveModule, ABC):
             return self.face(character, poses)["face_morpher.output"]
 
         patches = self._faces.render(character, poses[:, pose_numbers.HEAD_FREE], output, (4, 192, 192), batch)
-        return images.paste(patches, character.image.to(self._device()), *_FACE)
+        return images.paste(patches, self._at_rest(character)["picture"], *_FACE)
+
+    def _at_rest(self, character: Character) -> Images:
+        """The last character's picture `[1, 4, 512, 512]`, and what the eyebrow decomposer makes of it; cached."""
+        if self._rest is None or self._rest[0] is not character:
+            picture = character.image.to(self._device())
+            self._rest = character, self.eyebrow_decomposer(images.crop(picture, *_BROWS)) | {"picture": picture}
+        return self._rest[1]
 
     def _device(self) -> torch.device:
         """Where the networks are, and where frames are made. (ComfyUI sets an attribute `device` of its own.)"""
@@ -291,10 +297,7 @@ class THA4Teacher(Teacher):
         self.body_morpher = BodyMorpher(self._buffers_on_cpu)
         self.upscaler = Upscaler(self._buffers_on_cpu)
 
-    @exclusive
-    def body(self, face_morphed_full: Tensor, poses: Tensor) -> Images:
-        """The images of body morpher and upscaler, for `face_morphed_full` `[N, 4, 512, 512]` and `poses` `[N, 45]`."""
-        rotation = poses.to(self._device())[:, pose_numbers.ROTATION]
+    def _body(self, face_morphed_full: Tensor, rotation: Tensor) -> Images:
         body = self.body_morpher(images.resize(face_morphed_full, _BODY_SIZE), rotation)
         upscaled = self.upscaler(face_morphed_full, body["merged"], body["grid_change"], rotation)
         return _named("upscaler", upscaled) | _named("body_morpher", body)
@@ -316,10 +319,7 @@ class THA3Teacher(Teacher):
         self.two_algo_face_body_rotator = Rotator(separable=separable)
         self.editor = Editor(separable=separable)
 
-    @exclusive
-    def body(self, face_morphed_full: Tensor, poses: Tensor) -> Images:
-        """The images of rotator and editor, for `face_morphed_full` `[N, 4, 512, 512]` and `poses` `[N, 45]`."""
-        rotation = poses.to(self._device())[:, pose_numbers.ROTATION]
+    def _body(self, face_morphed_full: Tensor, rotation: Tensor) -> Images:
         rotated = self.two_algo_face_body_rotator(images.resize(face_morphed_full, _BODY_SIZE), rotation)
         edited = self.editor(face_morphed_full, rotated["warped"], rotated["grid_change"], rotation)
         return _named("editor", edited) | _named("two_algo_face_body_rotator", rotated)

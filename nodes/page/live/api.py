@@ -73,10 +73,7 @@ class Live:
         try:
             await self._free_port(session, asked)
             if asked.port not in session.receivers:
-                relay, announce = partial(self._sessions.relay, name), partial(self._sessions.announce, name)
-                receiver = await open_receiver(asked, relay, announce)
-                session = self._sessions.open(name)  # the last page may have gone in the meantime
-                session.receivers[asked.port] = receiver
+                session = await self._open(name, asked)
         finally:
             session.announce()
             session.settle()
@@ -90,6 +87,17 @@ class Live:
             raise Refused(HTTPStatus.BAD_REQUEST, "port must be a whole number.")
         stopped = await session.close_receivers(port) if session else 0
         return web.json_response({"stopped": stopped}, headers=NO_STORE)
+
+    async def _open(self, name: str, asked: Request) -> Session:
+        relay, announce = partial(self._sessions.relay, name), partial(self._sessions.announce, name)
+        receiver = await open_receiver(asked, relay, announce)
+        try:
+            session = self._sessions.open(name)  # a new one, where the last page has gone in the meantime
+        except Refused:
+            receiver.close()
+            raise
+        session.receivers[asked.port] = receiver
+        return session
 
     async def _free_port(self, session: Session, asked: Request) -> None:
         """Close the session's own receiver of a port where another is asked for there. Raises Refused."""

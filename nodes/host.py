@@ -261,11 +261,11 @@ def stop_if_interrupted() -> None:
 
 
 @contextmanager
-def interruptible(model: nn.Module) -> Iterator[None]:
-    """Within it, an interrupt stops the model before its next layer instead of after its last."""
+def interruptible(model: nn.Module, tick: Callable[[], None] = stop_if_interrupted) -> Iterator[None]:
+    """Within it, an interrupt stops the model before its next layer instead of after its last: `tick` runs there."""
 
     def check(*_: object) -> None:
-        model_management.throw_exception_if_processing_interrupted()
+        tick()
 
     layers = (module for module in model.modules() if not any(module.children()))
     handles = [layer.register_forward_pre_hook(check) for layer in layers]
@@ -330,6 +330,25 @@ def is_prompt_running() -> bool:
     """Whether the server is executing a graph."""
     server = getattr(PromptServer, "instance", None)
     return server is not None and bool(server.prompt_queue.currently_running)
+
+
+def queued_inputs(node_class: str) -> Iterator[tuple[str, dict[str, object]]]:
+    """The inputs of all nodes of a class in the graphs that run or wait, each with the id of its graph's run."""
+    server = getattr(PromptServer, "instance", None)
+    if server is None:
+        return
+    running, waiting = server.prompt_queue.get_current_queue()
+    for _, prompt_id, prompt, *_ in [*running, *waiting]:
+        for node in prompt.values():
+            if node.get("class_type") == node_class:
+                yield prompt_id, node.get("inputs", {})
+
+
+def running_prompt_id() -> str:
+    """The id of the graph's run that the server executes; an empty text where there is none."""
+    server = getattr(PromptServer, "instance", None)
+    running = server.prompt_queue.get_current_queue()[0] if server is not None else []
+    return str(running[0][1]) if running else ""
 
 
 def output_device() -> torch.device:

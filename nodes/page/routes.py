@@ -2,6 +2,7 @@
 
     GET  /tha4/library   the parameters, the expressions and the characters
     GET  /tha4/student   ?name= -> a student as one .safetensors file, for the page's own renderer
+    GET  /tha4/distill   ?name= -> the state and the history of a distillation, for the monitor
     POST /tha4/frame     {"character": {"kind", "name"}, "pose", "size", "lossless", "client"} -> a WebP with alpha
     POST /tha4/picture   {"source": {"kind", "name", "opaque"}, "client"} -> the picture of a Load Character, a WebP
     POST /tha4/fit       {"source", "fit", "scale", "offset_x", "offset_y", "client"} -> where it lies, what is wrong
@@ -25,8 +26,8 @@ from ...tha4_core.errors import THA4Error
 from ...tha4_core.motion import expressions, groups, reading
 from ...tha4_core.pose import COUNT, NAMES, PARAMETERS, check_poses, make_pose
 from .. import host
-from . import motions, pictures, preview
-from .preview_queue import Job, PreviewQueue
+from . import distillations, motions, pictures, preview
+from .preview_queue import QUEUE, Job
 from .request import MAX_NAME, NO_STORE, Handler, Refused, flag, json_object, queued_response, text, with_json_errors
 from .students import student_response
 
@@ -44,27 +45,27 @@ def register() -> None:
     table = host.routes()
     if table is None:
         return
-    queue = PreviewQueue(host.is_prompt_running)
 
     def post(path: str, read: ReadBody, content_type: str, max_body: int = _MAX_BODY) -> None:
-        table.post(path)(with_json_errors(_queued(queue, read, content_type, max_body)))
+        table.post(path)(with_json_errors(_queued(read, content_type, max_body)))
 
     table.get("/tha4/library")(with_json_errors(_library))
     table.get("/tha4/student")(with_json_errors(student_response))
+    table.get("/tha4/distill")(with_json_errors(distillations.status_response))
     post("/tha4/frame", _frame_job, "image/webp")
     post("/tha4/picture", pictures.picture_job, "image/webp")
     post("/tha4/fit", pictures.fit_job, "application/json")
     post("/tha4/poses", motions.poses_job, "application/json", _MAX_GRAPH_BODY)
 
 
-def _queued(queue: PreviewQueue, read: ReadBody, content_type: str, max_body: int) -> Handler:
+def _queued(read: ReadBody, content_type: str, max_body: int) -> Handler:
     """A handler that reads the body and runs its job in the queue."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
         body = await json_object(request, max_body)
         (job, error_prefix), client = read(body), text(body, "client", "page", 64)
         try:
-            return await queued_response(request, queue, f"{content_type} {client}", job, content_type)
+            return await queued_response(request, QUEUE, f"{content_type} {client}", job, content_type)
         except (THA4Error, OSError) as error:  # a file is broken, or was deleted after the body was checked
             _log.info("%s%s", error_prefix, error)
             raise Refused(HTTPStatus.UNPROCESSABLE_ENTITY, f"{error_prefix}{error}") from error

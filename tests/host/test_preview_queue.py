@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -108,3 +109,37 @@ def test_an_error_of_a_job_is_raised_and_the_next_job_runs(module: Any) -> None:
         return await queue.run("a", lambda tick: b"fine", never)
 
     assert asyncio.run(go()) == b"fine"
+
+
+def test_a_prompt_that_gives_way_waits_for_the_preview_and_gets_the_rest_of_the_time(module: Any) -> None:
+    working, seen, rests = threading.Event(), [], []
+
+    def job(tick: Callable[[], None]) -> bytes:
+        working.set()
+        time.sleep(0.1)
+        seen.append("preview")
+        return b""
+
+    def train(queue: Any) -> None:
+        with queue.shared():
+            assert queue.has_processor
+            working.wait(10)
+            queue.give_way()
+            seen.append("training")
+
+    async def go() -> None:
+        queue = module.PreviewQueue(lambda: True)
+        assert not queue.has_processor
+        training = asyncio.ensure_future(asyncio.to_thread(train, queue))
+        await asyncio.sleep(0.05)
+        await queue.run("a", job, never)
+        await training
+        with queue.shared():
+            start = time.monotonic()
+            await queue.run("a", lambda tick: b"", never)
+            rests.append(time.monotonic() - start)
+        queue.give_way()  # nobody works: it does not wait
+
+    asyncio.run(go())
+    assert seen == ["preview", "training"]
+    assert rests[0] < 9 * 0.1

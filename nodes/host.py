@@ -55,6 +55,16 @@ def register_model_folders() -> None:
             folder_paths.add_model_folder_path(f"{MODEL_FOLDER}_{subfolder}", str(folder))
 
 
+def make_model_folders() -> None:
+    """Make the folders in models/tha4 that users put files into, so that they need not guess the names."""
+    for subfolder in ("characters", "students", "teacher", "motions", "expressions"):
+        folder = wanted_folders(subfolder)[0]
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:  # nodes say so when they need it
+            _log.warning("%s cannot be made (%s).", folder, error.strerror)
+
+
 def _has_default_elsewhere() -> bool:
     """Whether extra_model_paths.yaml, or a file like it on the command line, has a default folder for tha4."""
     files = [Path(folder_paths.__file__).with_name("extra_model_paths.yaml")]

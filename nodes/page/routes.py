@@ -1,6 +1,6 @@
 """The routes of the web page. No input is trusted: everything is checked before it is used.
 
-    GET  /tha4/library   the parameters, the expressions and the characters
+    GET  /tha4/library   the parameters, the expressions, the characters and the teachers
     GET  /tha4/student   ?name= -> a student as one .safetensors file, for the page's own renderer
     GET  /tha4/distill   ?name= -> the state and the history of a distillation, for the monitor
     POST /tha4/frame     {"character": {"kind", "name"}, "pose", "size", "lossless", "client"} -> a WebP with alpha
@@ -26,6 +26,7 @@ from ...tha4_core.errors import THA4Error
 from ...tha4_core.motion import expressions, groups, reading
 from ...tha4_core.pose import COUNT, NAMES, PARAMETERS, check_poses, make_pose
 from .. import host
+from ..teacher import teachers
 from . import distillations, motions, pictures, preview
 from .preview_queue import QUEUE, Job
 from .request import MAX_NAME, NO_STORE, Handler, Refused, flag, json_object, queued_response, text, with_json_errors
@@ -90,7 +91,12 @@ async def _library(request: web.Request) -> web.Response:
         }
         for p in PARAMETERS
     ]
-    content = {"parameters": parameters, "expressions": _expressions(), "characters": preview.characters()}
+    content = {
+        "parameters": parameters,
+        "expressions": _expressions(),
+        "characters": preview.characters(),
+        "teachers": teachers(),
+    }
     return web.json_response(content, headers=NO_STORE)
 
 

@@ -3,7 +3,7 @@ import { findSource } from "./fit/source.js";
 import { isLinked, origin, renderInput, renderNodes, value } from "./graph.js";
 import { library } from "./library.js";
 import { DEMO, defaultCharacter } from "./settings.js";
-import { text } from "./text.js";
+import { missing, text } from "./text.js";
 
 const FROM_HUB = "from the hub";
 const RIG = { kind: "rig", name: DEMO };
@@ -11,7 +11,8 @@ const RIG = { kind: "rig", name: DEMO };
 /**
  * The character to preview for a node, `{kind, name, found, text}`: what the graph renders the node's poses with where
  * that can be seen (`found`), else the one of the settings. `text` says which it is, for people. One that has no
- * student yet is of the kind `picture`, with `source` and `place` as Still wants them.
+ * student yet is of the kind `picture`, with `source` and `place` as Still wants them. One whose file the server does
+ * not have is of the kind `missing`.
  */
 export function findCharacter(node) {
   const nodes = renderNodes(node);
@@ -20,18 +21,28 @@ export function findCharacter(node) {
   if (known) return { ...known, found: true, text: known.name };
   const picture = reached.find(({ kind }) => kind === "picture");
   if (picture) return { ...picture, found: true, text: `${picture.name} (${text("no student yet: this is her picture")})` };
+  const lacking = reached.find(({ kind }) => kind === "missing");
+  if (lacking) return { ...lacking, found: true };
   const fallback = byName(defaultCharacter());
-  const why = nodes.length ? text("this graph's character has no student yet") : text("no render node is connected");
+  const why = nodes.length ? (reached.find(({ why }) => why)?.why ?? text("this graph's character has no student yet")) : text("no render node is connected");
   return { ...fallback, found: false, text: `${fallback.name} (${why})` };
 }
 
 /** The character that a node gives to a render node, as far as it can be told from the graph. */
 function characterOf(source) {
-  if (source?.type === "THA4LoadStudent") return { kind: "student", name: studentName(source) };
+  if (source?.type === "THA4LoadStudent") return ofStudent(source);
   if (source?.type === "THA4LoadCharacter") return ofPicture(source);
   if (source?.type !== "THA4DistillStudent") return null;
   const trained = { kind: "student", name: `${value(source, "name")}.safetensors` };
   return isKnown(trained) ? trained : characterOf(origin(source, "character"));
+}
+
+/** The student of a Load Student: one that the server has, or that it lacks. */
+function ofStudent(node) {
+  const student = { kind: "student", name: studentName(node) };
+  if (isKnown(student) || !library.now || isLinked(node, "student")) return student;
+  if (value(node, "student") === FROM_HUB) return { ...student, why: text("the student is fetched from the hub when the graph runs") };
+  return { kind: "missing", name: student.name, text: missing({ name: student.name, folder: "models/tha4/students" }) };
 }
 
 /** The character of a Load Character: the demo's student, or the picture. */

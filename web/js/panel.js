@@ -16,7 +16,7 @@ app.registerExtension({
  * the width and height on a new node.
  */
 export function addPanel(node, name, panel, minSize, size) {
-  addElement(node, name, panel.element, minSize[1]);
+  addElement(node, name, panel.element, () => minSize[1]);
   chain(node, "onAdded", () => panel.start());
   chain(node, "onRemoved", () => panel.stop());
   const inputs = node.size[1];
@@ -28,15 +28,15 @@ export function addPanel(node, name, panel, minSize, size) {
 }
 
 /**
- * Put an element of at least that height on a node, as a widget that is neither saved nor queued and that ComfyUI's side
- * panels do not list. Returns the widget.
+ * Put an element of at least `minHeight()` on a node, as a widget that is neither saved nor queued and that ComfyUI's
+ * side panels do not list. Returns the widget.
  */
 export function addElement(node, name, element, minHeight) {
   const widget = node.addDOMWidget(name, name.toUpperCase(), element, {
     serialize: false,
     hideOnZoom: false,
     hideInPanel: true,
-    getMinHeight: () => minHeight,
+    getMinHeight: minHeight,
   });
   widget.serialize = false;
   // Where a side panel lists the widget all the same, as for a subgraph, it sets the widget's width to its own, and the

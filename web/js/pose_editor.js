@@ -28,7 +28,7 @@ const STYLE = new URL("./editor/editor.css", import.meta.url).href;
 /** Add the editor above the inputs; it works while the node is in a graph. */
 function attach(node) {
   const editor = new PoseEditor(node);
-  const widget = addElement(node, WIDGET, editor.element, MIN_SIZE[1]);
+  const widget = addElement(node, WIDGET, editor.element, () => MIN_SIZE[1]);
   node.widgets.splice(node.widgets.indexOf(widget), 1);
   node.widgets.unshift(widget);
   chain(node, "onAdded", () => editor.start());

@@ -20,7 +20,7 @@ let tooSlow = false;
 
 export class View {
   /**
-   * `onDrawn({size, moving, milliseconds, by})` is called after every frame, `by` being `page`, `server` or `picture`;
+   * `onDrawn({size, moving, milliseconds, by})` is called after every frame, `by` being `page`, `server`, `picture` or `nobody`;
    * `onError(text)` where there is none.
    */
   constructor(onDrawn, onError = () => {}) {
@@ -29,13 +29,14 @@ export class View {
     this.canvas = h("canvas", { width: FULL, height: FULL });
     this.element = h("div.tha4-view", {}, this.canvas);
     this.frames = new Frames((...frame) => this.#drawServerFrame(...frame), (why) => this.onError(why));
-    this.still = new Still((draw) => this.#drawStill(draw), (why) => this.onError(why));
+    this.still = new Still((draw) => this.#drawStill(draw), (why) => this.#lack(why));
   }
 
-  /** Show a character (`{kind, name}`; of the kind `picture` also `source` and `place`, see Still) in a pose (45 numbers); `moving` while it is about to change again. */
+  /** Show a character (`{kind, name}`; of the kind `picture` also `source` and `place`, see Still; of the kind `missing` nothing is seen) in a pose (45 numbers); `moving` while it is about to change again. */
   show(character, pose, moving = false) {
     if (this.closed) return;
     this.wanted = { character, pose, moving };
+    if (character.kind === "missing") return this.#clear();
     if (character.kind === "picture") return this.#useStill();
     if (character.kind !== "student" || !mayUsePage()) return this.#useServer();
     if (this.student !== character.name) this.#open(character.name);
@@ -54,6 +55,22 @@ export class View {
     this.frames.close();
     this.still.close();
     this.#closePuppet();
+  }
+
+  /** There is no picture of a character that nobody can render. */
+  #lack(why) {
+    if (this.closed || this.wanted.character.kind !== "picture") return;
+    this.#clear();
+    this.onError(why);
+  }
+
+  /** There is nothing to see. */
+  #clear() {
+    this.#closePuppet();
+    this.frames.pending = null;
+    this.canvas.getContext("2d").clearRect(0, 0, FULL, FULL);
+    this.#put(this.canvas);
+    this.onDrawn({ size: FULL, moving: this.wanted.moving, milliseconds: 0, by: "nobody" });
   }
 
   #useStill() {

@@ -8,7 +8,6 @@ import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http import HTTPStatus
 from io import BytesIO
 from typing import Any
 
@@ -19,7 +18,7 @@ from ...tha4_core.distill import Job, Report, Status, read_status
 from ...tha4_core.errors import THA4Error
 from .. import host
 from ..student import FOLDER as STUDENTS
-from .request import MAX_NAME, NO_STORE, Refused, text
+from .request import MAX_NAME, NO_STORE, text, without_folders
 
 EVENT = "tha4.distill"
 NODE_CLASS = "THA4DistillStudent"
@@ -118,7 +117,7 @@ async def status_response(request: web.Request) -> web.Response:
     try:
         facts = await asyncio.to_thread(status, name)
     except (THA4Error, OSError) as error:  # a damaged file, or a name that no student can have
-        raise Refused(HTTPStatus.UNPROCESSABLE_ENTITY, str(error)) from error
+        facts = {"name": name, "state": "unreadable", "note": without_folders(str(error))}
     return web.json_response(facts, headers=NO_STORE)
 
 
@@ -126,7 +125,8 @@ def status(name: str) -> dict[str, Any]:
     """What is known of the distillation of a name: its `state`, and with it what events of `EVENT` have.
 
     `losses` and `scores` are rows [step, face, body]. The state is "running", "waiting" (in the queue), "stopped",
-    "failed", "finished", or "none". Raises THA4Error for names that no student can have, and for damaged files.
+    "failed", "finished", or "none". Raises THA4Error for names that no student can have and for damaged files; the
+    route then says "unreadable", with a `note` that says why.
     """
     run = _runs.get(name)
     if run is not None and run.state == "running":

@@ -155,6 +155,7 @@ def test_another_page_and_a_server_that_was_started_anew_know_what_the_files_say
 
 def test_a_node_that_goes_leaves_nothing(comfy: ComfyPage) -> None:
     panel, sender = add(comfy)
+    last = event(panel, 30)
     comfy.remove(panel.node)
-    send(comfy, sender, event(panel, 30))
+    send(comfy, sender, last)
     expect(comfy.page.locator(".tha4-monitor")).to_have_count(0)

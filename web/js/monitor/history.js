@@ -42,12 +42,17 @@ export function runOf(name, node) {
 export async function ask(name) {
   const response = await api.fetchApi(`/tha4/distill?${new URLSearchParams({ name })}`);
   const facts = await response.json();
+  if (!response.ok) throw new Error(facts.error);
   const before = runs.get(name);
-  if (!response.ok) return keep(name, { now: { name, state: "unreadable" }, losses: [], scores: [], preview: null, note: facts.error });
   const state = facts.state === "none" && before && before.now.state !== "none" ? "gone" : facts.state;
-  const { losses = [], scores = [], preview } = state === "waiting" && !facts.steps ? (before ?? {}) : facts;
-  keep(name, { now: { ...facts, state }, losses, scores, preview: preview ?? before?.preview ?? null, note: state === before?.now.state ? before.note : "" });
+  // Of a run that waits the server may know nothing yet.
+  const { losses = [], scores = [] } = state === "waiting" && before ? { ...before, ...facts } : facts;
+  const note = facts.note ?? (state === before?.now.state ? before.note : "");
+  keep(name, { now: { ...facts, state }, losses, scores, preview: picture(facts.preview) ?? before?.preview ?? null, note });
 }
+
+/** A picture that the server made, and no address of another site. */
+const picture = (preview) => (typeof preview === "string" && preview.startsWith("data:image/") ? preview : null);
 
 function askSoon() {
   asking ??= setTimeout(() => {
@@ -72,7 +77,7 @@ function record(event) {
   const run = runs.get(event.name) ?? { losses: [], scores: [], preview: null };
   if (event.state === "running" && event.step < run.now?.step && event.stage === run.now?.stage) run.preview = null; // another training
   const { loss, psnr, preview, note, ...now } = event;
-  if (typeof preview === "string" && preview.startsWith("data:image/")) run.preview = preview;
+  run.preview = picture(preview) ?? run.preview;
   Object.assign(run, { now, note });
   runs.delete(event.name);
   runs.set(event.name, run);

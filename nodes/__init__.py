@@ -52,5 +52,6 @@ class THA4Extension(ComfyExtension):
 async def comfy_entrypoint() -> THA4Extension:
     """What ComfyUI calls once when it loads the pack."""
     host.register_model_folders()
+    host.make_model_folders()
     routes.register()
     return THA4Extension()

@@ -56,6 +56,16 @@ def register_model_folders() -> None:
             folder_paths.add_model_folder_path(f"{MODEL_FOLDER}_{subfolder}", str(folder))
 
 
+def make_model_folders() -> None:
+    """Make the folders in models/tha4 that users put files into, so that they need not guess the names."""
+    for subfolder in ("characters", "students", "teacher", "motions", "expressions"):
+        folder = wanted_folders(subfolder)[0]
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:  # nodes say so when they need it
+            _log.warning("%s cannot be made (%s).", folder, error.strerror)
+
+
 def _has_default_elsewhere() -> bool:
     """Whether extra_model_paths.yaml, or a file like it on the command line, has a default folder for tha4."""
     files = [Path(folder_paths.__file__).with_name("extra_model_paths.yaml")]
@@ -262,16 +272,16 @@ def stop_if_interrupted() -> None:
 
 
 @contextmanager
-def interruptible(model: nn.Module, check: Callable[[], None] = stop_if_interrupted) -> Iterator[None]:
-    """Within it, `check` is called before every layer that this thread computes; what it raises stops the model there.
+def interruptible(model: nn.Module, tick: Callable[[], None] = stop_if_interrupted) -> Iterator[None]:
+    """Within it, `tick` is called before every layer that this thread computes; what it raises stops the model there.
 
-    Without `check` an interrupt stops the model.
+    Without `tick` an interrupt stops the model.
     """
     thread = threading.get_ident()
 
     def before_layer(*_: object) -> None:
         if threading.get_ident() == thread:  # a preview is not stopped by a prompt's interrupt, nor takes it away
-            check()
+            tick()
 
     layers = (module for module in model.modules() if not any(module.children()))
     handles = [layer.register_forward_pre_hook(before_layer) for layer in layers]
@@ -367,6 +377,25 @@ def idle_device(memory: int) -> torch.device:
     if device.type != "cuda" or is_prompt_running() or model_management.get_free_memory(device) < memory:
         return torch.device("cpu")
     return device
+
+
+def queued_inputs(node_class: str) -> Iterator[tuple[str, dict[str, object]]]:
+    """The inputs of all nodes of a class in the graphs that run or wait, each with the id of its graph's run."""
+    server = getattr(PromptServer, "instance", None)
+    if server is None:
+        return
+    running, waiting = server.prompt_queue.get_current_queue()
+    for _, prompt_id, prompt, *_ in [*running, *waiting]:
+        for node in prompt.values():
+            if node.get("class_type") == node_class:
+                yield prompt_id, node.get("inputs", {})
+
+
+def running_prompt_id() -> str:
+    """The id of the graph's run that the server executes; an empty text where there is none."""
+    server = getattr(PromptServer, "instance", None)
+    running = server.prompt_queue.get_current_queue()[0] if server is not None else []
+    return str(running[0][1]) if running else ""
 
 
 def output_device() -> torch.device:

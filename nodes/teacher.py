@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from weakref import WeakValueDictionary
 
 import torch
@@ -15,7 +16,7 @@ from ..tha4_core.picture.character import Character
 from ..tha4_core.picture.model_space import SIZE
 from ..tha4_core.pose import Poses
 from ..tha4_core.teacher import Teacher, outputs_sheet
-from ..tha4_core.weights import PUBLICATIONS, Repository, download_teacher, find_teacher_files
+from ..tha4_core.weights import PUBLICATIONS, Publication, Repository, download_teacher, find_teacher_files
 from . import host, types
 from .render import FrameSource, RenderJob, image_inputs, image_outputs, poses_input, render_images
 
@@ -25,6 +26,27 @@ PRECISIONS = {"float32": torch.float32, "float16": torch.float16, "bfloat16": to
 _PUBLISHED = "; ".join(f"{name}: {p.size / 1e6:.0f} MB, {p.licence}" for name, p in PUBLICATIONS.items())
 _MEMORY_PER_POSE = 2 * 2**30  # bytes: the upscaler's features at 512 pixels, in and out
 _POSES_AT_ONCE = 4
+
+
+def teachers() -> dict[str, dict[str, object]]:
+    """The published teachers: whether their files are here, where they belong, their size and their licence."""
+    folders = host.wanted_folders(FOLDER)
+    return {
+        name: {
+            "found": _is_here(folders, publication),
+            "folder": publication.folder_in(Path("models", host.MODEL_FOLDER, FOLDER)).as_posix(),
+            "size": f"{publication.size / 1e6:.0f} MB",
+            "licence": publication.licence,
+        }
+        for name, publication in PUBLICATIONS.items()
+    }
+
+
+def _is_here(folders: list[Path], publication: Publication) -> bool:
+    try:
+        return bool(find_teacher_files(folders, publication))
+    except THA4Error:
+        return False
 
 
 class LoadTeacher(io.ComfyNode):

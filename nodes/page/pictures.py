@@ -147,9 +147,20 @@ def _listed(kind: str) -> list[str]:
     return host.input_files(PICTURE_SUFFIXES) if kind == "input" else host.temporary_files(_RAN)
 
 
+def _is_missing(source: Source) -> bool:
+    return source.kind != "demo" and source.name not in _listed(source.kind)
+
+
+def _place_of(source: Source) -> dict[str, str]:
+    """The name of a source's file, and the folder that it belongs in."""
+    is_input = source.kind == "input" or source.name.startswith(_INPUT)
+    folder = "input" if is_input else f"models/{host.MODEL_FOLDER}/{FOLDER}"
+    return {"name": source.name.removeprefix(_INPUT), "folder": folder}
+
+
 def _path(source: Source) -> Path:
     """The file of a source. Raises PictureError where it is none of those that there are."""
-    if source.name not in _listed(source.kind):
+    if _is_missing(source):
         raise PictureError(f"There is no picture {reading.shorten(source.name)} here.")
     if source.kind == "file":
         return picture_path(source.name)
@@ -194,7 +205,10 @@ def _look(source: Source, placing: Placing, tick: Callable[[], None]) -> bytes:
     try:
         opened = open_picture(source)
     except (PictureError, OSError) as error:
-        return json.dumps({"problem": without_folders(str(error))}).encode()
+        problem: dict[str, Any] = {"problem": without_folders(str(error))}
+        if source.kind in ("file", "input") and _is_missing(source):
+            problem["missing"] = _place_of(source)
+        return json.dumps(problem).encode()
     tick()
     starts = _placements(opened.picture, opened.fit)
     tick()

@@ -23,6 +23,7 @@ from ...tha4_core.pose import COUNT, NAMES, check_poses, make_pose
 from ...tha4_core.student import Student
 from .. import host
 from ..student import student_fingerprint, student_path, students
+from .preview_queue import QUEUE
 from .request import Refused, flag
 
 KINDS = ("student", "rig")
@@ -99,8 +100,8 @@ def render(request: FrameRequest, tick: Callable[[], None]) -> bytes:
 
 
 def _threads() -> AbstractContextManager[object]:
-    """One thread only while a graph is running: the processor belongs to the graph."""
-    return intra_op_threads(1) if host.is_prompt_running() else nullcontext()
+    """One thread only while a graph is running that does not give way: the processor belongs to the graph."""
+    return nullcontext() if QUEUE.has_processor else intra_op_threads(1)
 
 
 def encode(picture: Image.Image, size: int, lossless: bool) -> bytes:

@@ -1,7 +1,8 @@
 """The routes of the web page. No input is trusted: everything is checked before it is used.
 
-    GET  /tha4/library   the parameters, the expressions, the characters, the live page's numbers, and if there is a GPU
+    GET  /tha4/library   parameters, expressions, characters, teachers, the live page's numbers, whether there is a GPU
     GET  /tha4/student   ?name= -> a student as one .safetensors file, for the page's own renderer
+    GET  /tha4/distill   ?name= -> the state and the history of a distillation, for the monitor
     GET  /tha4/live      the live page, an HTML document; its files are under /tha4/web
     POST /tha4/frame     {"character": {"kind", "name"}, "pose", "size", "lossless", "client"} -> a WebP with alpha
     POST /tha4/teacher_frame
@@ -31,9 +32,10 @@ from ...tha4_core.errors import THA4Error
 from ...tha4_core.motion import reading
 from ...tha4_core.motion.live import library
 from .. import host
-from . import motions, pictures, preview, teacher_frames
+from ..teacher import teachers
+from . import distillations, motions, pictures, preview, teacher_frames
 from .live import routes as live
-from .preview_queue import Job, PreviewQueue
+from .preview_queue import QUEUE, Job, PreviewQueue
 from .request import MAX_NAME, NO_STORE, Handler, Refused, json_object, queued_response, text, with_json_errors
 from .students import student_response
 
@@ -51,16 +53,16 @@ def register() -> None:
     table = host.routes()
     if table is None:
         return
-    queue = PreviewQueue(host.is_prompt_running)
-    slow = PreviewQueue(host.is_prompt_running, first=queue)
+    slow = PreviewQueue(host.is_prompt_running, first=QUEUE)
 
     def post(
-        path: str, read: ReadBody, content_type: str, max_body: int = _MAX_BODY, queue: PreviewQueue = queue
+        path: str, read: ReadBody, content_type: str, max_body: int = _MAX_BODY, queue: PreviewQueue = QUEUE
     ) -> None:
         table.post(path)(with_json_errors(_queued(queue, read, content_type, max_body)))
 
     table.get("/tha4/library")(with_json_errors(_library))
     table.get("/tha4/student")(with_json_errors(student_response))
+    table.get("/tha4/distill")(with_json_errors(distillations.status_response))
     post("/tha4/frame", _frame_job, "image/webp")
     post("/tha4/teacher_frame", teacher_frames.frame_job, "image/webp", queue=slow)
     post("/tha4/picture", pictures.picture_job, "image/webp")
@@ -90,7 +92,12 @@ def _frame_job(body: Mapping[str, Any]) -> tuple[Job, str]:
 
 
 async def _library(request: web.Request) -> web.Response:
-    content = {**library(), "characters": preview.characters(), "gpu": host.has_gpu()}
+    content = {
+        **library(),
+        "characters": preview.characters(),
+        "teachers": teachers(),
+        "gpu": host.has_gpu(),
+    }
     return web.json_response(content, headers=NO_STORE)
 
 

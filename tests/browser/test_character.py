@@ -58,8 +58,12 @@ def test_a_character_without_a_student_is_her_picture(comfy: ComfyPage, own_pict
     opaque = own[..., 3] == 255
     assert np.abs(own - shown)[opaque].mean() < 6
     comfy.set(character, "offset_x", 40)
-    comfy.page.wait_for_timeout(1500)
-    moved = editor.picture().astype(int)
+    moved = shown
+    for _ in range(100):
+        moved = editor.picture().astype(int)
+        if np.abs(moved[:, 40:] - shown[:, :-40]).mean() < 2:
+            break
+        comfy.page.wait_for_timeout(100)
     assert np.abs(moved[:, 40:] - shown[:, :-40]).mean() < 2
     comfy.set(editor.node, "head_y", 1)
     editor.settle()
@@ -158,3 +162,34 @@ def test_a_student_that_is_distilled_here_is_shown_once_it_is_there(
     panel.wait("[data-by='server'][data-resting='true']")
     file.unlink()
     comfy.page.evaluate("async () => (await import('/extensions/tha4/js/library.js')).library.load(true)")
+
+
+def test_a_student_and_a_picture_that_are_not_here_are_called_missing(comfy: ComfyPage) -> None:
+    editor, panel = add_editor(comfy), Panel(comfy, comfy.add("THA4IdleMotion", 750, 60), "tha4_player")
+    load, render = comfy.add("THA4LoadStudent", 20, 60), comfy.add("THA4StudentRender", 1200, 600)
+    comfy.set(load, "student", "nobody.safetensors")
+    comfy.connect(load, 0, render, "student")
+    comfy.connect(editor.node, 0, render, "poses")
+    add_render(comfy, panel.node, "input/nobody.png")
+    caption(editor, "nobody.safetensors is missing: put it into models/tha4/students, or choose another one.")
+    shown_by(editor, "nobody")
+    assert not editor.picture().any()
+    expect(panel.find(".tha4-player-problem")).to_have_text(
+        "nobody.png is missing: put it into input, or choose another one.", timeout=PATIENCE
+    )
+    assert not panel.picture().any()
+    comfy.set(load, "student", "demo")
+    caption(editor, "demo")
+    shown_by(editor, "server")
+
+
+def test_a_student_that_appears_is_in_the_lists_without_a_reload(comfy: ComfyPage, web_server: ComfyUI) -> None:
+    students = "(id) => app.graph.getNodeById(id).widgets.find(({ name }) => name === 'student').options.values"
+    load, name = comfy.add("THA4LoadStudent", 320, 80), f"appeared_{comfy.nodes2}.safetensors"
+    file = web_server.base / "models" / "tha4" / "students" / name
+    file.write_bytes(DEMO_STUDENT.read_bytes())
+    for is_there in (True, False):
+        comfy.page.evaluate("() => window.dispatchEvent(new Event('focus'))")  # the user comes back to the page
+        comfy.page.wait_for_function(f"([id, name, there]) => ({students})(id).includes(name) === there",
+            arg=[load, name, is_there], timeout=PATIENCE)  # fmt: skip
+        file.unlink(missing_ok=True)

@@ -11,6 +11,7 @@ import pytest
 from tests.host.comfyui import PACK, ComfyUI
 from tha4_core.motion.groups import GROUPS
 from tha4_core.picture.diagnosis import NOTES, WARNINGS
+from tha4_core.weights import PUBLICATIONS
 
 LANGUAGES = ("ja", "ko", "zh")
 SCRIPTS = PACK / "web" / "js"
@@ -59,13 +60,14 @@ def test_settings_are_translated(language: str) -> None:
 
 
 def widget_texts() -> set[str]:
-    """The texts of the widgets: those given to `text`, constants, names of states, parts of the character, findings."""
+    """The texts of the widgets: given to `text`, constants, states, parts of the character, licences, findings."""
     scripts = "\n".join(path.read_text(encoding="utf-8") for path in SCRIPTS.rglob("*.js"))
     found = set(re.findall(r'\btext\("([^"]+)"', scripts)) | set(re.findall(r'^const HOW = "([^"]+)"', scripts, re.M))
     found |= set(re.findall(r'button\("\w+", "[^"]+", "([^"]+)"', scripts))
-    states = re.search(r"^const STATES = \{(.*?)\}", scripts, re.M | re.S)
-    assert states
-    found |= {*re.findall(r'"([^"]+)"', states[1]), *GROUPS, "face"}
+    states = re.findall(r"^const (?:STATES|ADVICE) = \{(.*?)\}", scripts, re.M | re.S)
+    assert len(states) == 2
+    found |= {*re.findall(r'"([^"]+)"', " ".join(states)), *GROUPS, "face"}
+    found |= {publication.licence for publication in PUBLICATIONS.values()}
     return found | {f"finding.{code}" for code in (*WARNINGS, *NOTES)}
 
 

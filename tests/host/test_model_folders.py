@@ -50,6 +50,10 @@ def put_demo(path: Path) -> Path:
     return path
 
 
+def test_the_folders_for_files_are_there_from_the_start(tha4: Path) -> None:
+    assert {path.name for path in tha4.iterdir()} >= {"characters", "students", "teacher", "motions", "expressions"}
+
+
 def test_hidden_files_and_what_macos_leaves_are_not_listed(
     tha4: Path, base: Path, node_classes: dict[str, Any]
 ) -> None:
@@ -73,7 +77,6 @@ def test_hidden_files_and_what_macos_leaves_are_not_listed(
 
 def test_a_hidden_file_beside_expressions_is_left_alone(tha4: Path, call: Call) -> None:
     folder = tha4 / "expressions"
-    folder.mkdir(parents=True)
     (folder / "._mine.json").write_bytes(b"\0\5\x16\7 not JSON")
     assert call("THA4PoseSequence", script="0 smile", fps=2.0, length=0.0, loop=False)
 
@@ -129,14 +132,12 @@ def test_a_replaced_picture_is_another_one(tha4: Path, call: Call, node_classes:
 
 
 def test_a_replaced_motion_is_another_one(tha4: Path, base: Path, node_classes: dict[str, Any]) -> None:
-    (tha4 / "motions").mkdir(exist_ok=True)
     for name, path in (("a.json", tha4 / "motions" / "a.json"), ("input/b.json", base / "input" / "b.json")):
         shutil.copyfile(MOTION, path)
         changes(lambda name=name: node_classes["THA4LoadPoses"].fingerprint_inputs(file=name, fps=0.0, turn=0.0), path)
 
 
 def test_replaced_expressions_are_others(tha4: Path, node_classes: dict[str, Any]) -> None:
-    (tha4 / "expressions").mkdir(exist_ok=True)
     for name in ("a.json", "b.json"):
         (tha4 / "expressions" / name).write_text("{}")
     changes(node_classes["THA4PoseSequence"].fingerprint_inputs, tha4 / "expressions" / "a.json")
@@ -144,7 +145,6 @@ def test_replaced_expressions_are_others(tha4: Path, node_classes: dict[str, Any
 
 def test_a_replaced_teacher_is_another_one(tha4: Path, node_classes: dict[str, Any]) -> None:
     folder = tha4 / "teacher"
-    folder.mkdir(exist_ok=True)
     for network in recipe_teacher():
         torch.save({}, folder / f"{network}.pt")
     node = node_classes["THA4LoadTeacher"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator
@@ -189,3 +190,37 @@ def test_a_job_that_comes_second_ends_when_a_prompt_runs_even_while_it_pauses(mo
         await busy
 
     asyncio.run(go())
+
+
+def test_a_prompt_that_gives_way_waits_for_the_preview_and_gets_the_rest_of_the_time(module: Any) -> None:
+    working, seen, rests = threading.Event(), [], []
+
+    def job(tick: Callable[[], None]) -> bytes:
+        working.set()
+        time.sleep(0.1)
+        seen.append("preview")
+        return b""
+
+    def train(queue: Any) -> None:
+        with queue.shared():
+            assert queue.has_processor
+            working.wait(10)
+            queue.give_way()
+            seen.append("training")
+
+    async def go() -> None:
+        queue = module.PreviewQueue(lambda: True)
+        assert not queue.has_processor
+        training = asyncio.ensure_future(asyncio.to_thread(train, queue))
+        await asyncio.sleep(0.05)
+        await queue.run("a", job, never)
+        await training
+        with queue.shared():
+            start = time.monotonic()
+            await queue.run("a", lambda tick: b"", never)
+            rests.append(time.monotonic() - start)
+        queue.give_way()  # nobody works: it does not wait
+
+    asyncio.run(go())
+    assert seen == ["preview", "training"]
+    assert rests[0] < 9 * 0.1

@@ -13,6 +13,7 @@ trainer         the training loop and its checkpoints
 gpu_trainer     the same training as CUDA graphs; gpu_targets: what it learns from, in the GPU's memory
 evaluation      scores against the teacher
 reporting       history, reports, curves
+status          how far a run is, by its files
 
 On the command line: `python -m tha4_core.distill`.
 """
@@ -22,6 +23,7 @@ from .poses import read_poses, sample_poses
 from .recipe import PRESETS, Preset
 from .reporting import Report, draw_curves
 from .run import PRECISIONS, Job, distill, history_of, restore
+from .status import Status, read_status
 
 __all__ = [
     "PRECISIONS",
@@ -30,11 +32,13 @@ __all__ = [
     "Preset",
     "Report",
     "Scores",
+    "Status",
     "distill",
     "draw_curves",
     "evaluate",
     "history_of",
     "read_poses",
+    "read_status",
     "restore",
     "sample_poses",
 ]

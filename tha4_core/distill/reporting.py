@@ -32,8 +32,9 @@ Box = tuple[float, float, float, float]
 class Report:
     """How far a run is. `stage` is "teacher" (its frames are computed) or "training".
 
-    `done` of `total` are poses or steps, `rate` examples a second (poses; crops or frames), `preview` makes a picture
-    of the teacher beside the student where there is one to see.
+    `done` of `total` are poses or steps, `rate` examples a second (poses; crops or frames), `seconds_left` of the whole
+    run (infinite while that cannot be told), `preview` makes a picture of the teacher beside the student where there is
+    one to see.
     """
 
     stage: str

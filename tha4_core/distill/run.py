@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 import unicodedata
 from collections.abc import Callable, Iterator
@@ -53,6 +54,7 @@ _LONGEST_NAME = 64
 _SMALLEST_FIGURE = 0.01  # of the picture
 _VISIBLE = 5  # of 255
 
+_TIMED_SECONDS = 1.0  # of training, to tell how long all of it takes
 _INITIALISATION = 2  # stream of random numbers
 
 
@@ -228,29 +230,62 @@ def _targets(
                     stack.enter_context(in_use(folder, tick))
                 missing = sum(missing_bytes(folder, some) for folder, some in sets)
                 evict(root, CACHE_LIMIT, missing + MIN_FREE if missing else 0, tick)
-        for folder, some in sets:
-            _compute(job, folder, some, tick, report)
+        frames = _TeacherFrames(job, len(poses) + len(held_out), tick, report)
+        for folder, some in reversed(sets):  # the few for evaluation first: they suffice to time a step of training
+            frames.compute(folder, some)
         _wait_for_all()
         training, held_out_targets = (stack.enter_context(TargetCache(folder, some)) for folder, some in sets)
         yield training, held_out_targets
 
 
-def _compute(job: Job, folder: Path, poses: Tensor, tick: Callable[[], None], report: Callable[[Report], None]) -> None:
-    start, first = time.monotonic(), -1
+class _TeacherFrames:
+    """Computes the teacher's frames of all sets of poses, and reports how long the whole run still takes."""
 
-    def on_progress(done: int) -> None:
-        nonlocal first
-        tick()
-        first = done if first < 0 else first
-        rate = (done - first) / max(1e-6, time.monotonic() - start)
-        left = (len(poses) - done) / rate if rate else 0.0
-        report(Report("teacher", done, len(poses), rate, left, Progress()))
+    def __init__(self, job: Job, total: int, tick: Callable[[], None], report: Callable[[Report], None]) -> None:
+        self._job, self._total, self._tick, self._report = job, total, tick, report
+        self._done = 0  # frames of the sets that are complete
+        self._complete: tuple[Path, Tensor] | None = None  # the last such set
+        self._rate, self._training = 0.0, math.inf  # frames a second, seconds
 
-    with torch.inference_mode():
-        at_once = poses_at_once(job.device)
-        compute_targets(folder, job.character, job.teacher, poses, on_progress, at_once=at_once)
-    if isinstance(job.teacher, Teacher):
-        job.teacher.clear_cache()  # its CUDA graphs keep memory that training needs
+    def compute(self, folder: Path, poses: Tensor) -> None:
+        """Compute the frames of one set that its folder lacks."""
+        job, start, first = self._job, 0.0, -1
+
+        def on_progress(done: int) -> None:
+            nonlocal start, first
+            self._tick()
+            if first < 0:
+                self._training = self._time_training() if done < len(poses) else self._training
+                start, first = time.monotonic(), done
+            elif done > first:
+                self._rate = (done - first) / max(1e-6, time.monotonic() - start)
+            self._tell(self._done + done)
+
+        with torch.inference_mode():
+            at_once = poses_at_once(job.device)
+            compute_targets(folder, job.character, job.teacher, poses, on_progress, at_once=at_once)
+        if isinstance(job.teacher, Teacher):
+            job.teacher.clear_cache()  # its CUDA graphs keep memory that training needs
+        self._done += len(poses)
+        self._complete = folder, poses
+
+    def _tell(self, done: int) -> None:
+        left = (self._total - done) / self._rate + self._training if self._rate else math.inf
+        self._report(Report("teacher", done, self._total, self._rate, left, Progress()))
+
+    def _time_training(self) -> float:
+        """About how many seconds the training will take, by its first steps on a set that is complete."""
+        if self._complete is None or processes() > 1:  # of several processes each would need all the others
+            return math.inf
+        times: list[float] = []
+        folder, poses = self._complete
+        with TargetCache(folder, poses) as targets, torch.inference_mode(False), torch.enable_grad():
+            trainer = _trainer(self._job, targets, self._tick)
+            while len(times) < 2 or sum(times) < _TIMED_SECONDS:
+                start = time.monotonic()
+                trainer.step()
+                times.append(time.monotonic() - start)
+        return self._job.preset.steps * min(times[1:])  # the first step is slower
 
 
 def poses_at_once(device: torch.device) -> int:
@@ -325,7 +360,7 @@ def _wait_for_all() -> None:
 
 def _check(job: Job) -> None:
     """Raise DistillError or PoseError where name, precision, picture or poses cannot serve."""
-    _check_name(job.name)
+    check_name(job.name)
     if job.precision not in PRECISIONS:
         raise DistillError(f"precision is {job.precision}; it must be one of {', '.join(PRECISIONS)}.")
     alpha = job.character.picture[..., 3]
@@ -341,7 +376,7 @@ def _check(job: Job) -> None:
         check_poses(job.poses)
 
 
-def _check_name(name: str) -> None:
+def check_name(name: str) -> None:
     """Raise DistillError unless a name can be a file's on every system and stays in its folder."""
     allowed = all(character.isalnum() or character in " _-." for character in name)
     plain = unicodedata.normalize("NFC", name) == name and name == name.strip() and not name.startswith(".")

@@ -3,7 +3,7 @@ import { findSource } from "./fit/source.js";
 import { isLinked, origin, renderInput, renderNodes, value } from "./graph.js";
 import { library } from "./library.js";
 import { DEMO, defaultCharacter } from "./settings.js";
-import { text } from "./text.js";
+import { missing, text } from "./text.js";
 
 const FROM_HUB = "from the hub";
 const DEMO_RIG = "demo rig";
@@ -13,7 +13,8 @@ const RIG = { kind: "rig", name: DEMO };
  * The character to preview for a node, `{kind, name, found, text}`: what the graph renders the node's poses with where
  * that can be seen (`found`), else the one of the settings. `text` says which it is, for people. One that has no
  * student yet is of the kind `teacher`, with `source` and `place` as Load Character has them and `teacher` as Load
- * Teacher; without such a teacher it is of the kind `picture`.
+ * Teacher; without such a teacher it is of the kind `picture`. One whose file the server does not have is of the kind
+ * `missing`.
  */
 export function findCharacter(node) {
   const nodes = renderNodes(node);
@@ -22,18 +23,28 @@ export function findCharacter(node) {
   if (known) return { ...known, found: true, text: known.name };
   const own = reached.find(({ kind }) => kind === "teacher") ?? reached.find(({ kind }) => kind === "picture");
   if (own) return { ...own, found: true, text: `${own.name} (${own.missing})` };
+  const lacking = reached.find(({ kind }) => kind === "missing");
+  if (lacking) return { ...lacking, found: true };
   const fallback = byName(defaultCharacter());
-  const why = nodes.length ? text("this graph's character has no student yet") : text("no render node is connected");
+  const why = nodes.length ? (reached.find(({ why }) => why)?.why ?? text("this graph's character has no student yet")) : text("no render node is connected");
   return { ...fallback, found: false, text: `${fallback.name} (${why})` };
 }
 
 /** The character that a node gives to another, which may have a teacher, as far as it can be told from the graph. */
 function characterOf(source, user) {
-  if (source?.type === "THA4LoadStudent") return { kind: "student", name: studentName(source) };
+  if (source?.type === "THA4LoadStudent") return ofStudent(source);
   if (source?.type === "THA4LoadCharacter") return ofPicture(source, user);
   if (source?.type !== "THA4DistillStudent") return null;
   const trained = { kind: "student", name: `${value(source, "name")}.safetensors` };
   return isKnown(trained) ? trained : characterOf(origin(source, "character"), source);
+}
+
+/** The student of a Load Student: one that the server has, or that it lacks. */
+function ofStudent(node) {
+  const student = { kind: "student", name: studentName(node) };
+  if (isKnown(student) || !library.now || isLinked(node, "student")) return student;
+  if (value(node, "student") === FROM_HUB) return { ...student, why: text("the student is fetched from the hub when the graph runs") };
+  return { kind: "missing", name: student.name, text: missing({ name: student.name, folder: "models/tha4/students" }) };
 }
 
 /** The character of a Load Character: the demo's student, or the picture with the teacher that animates it. */
@@ -60,7 +71,9 @@ function studentName(node) {
   const name = value(node, "student");
   if (name !== FROM_HUB) return name;
   // Where a file from the hub lies once it has been fetched.
-  return `${value(node, "repo_id").trim().replace("/", "--")}/${value(node, "file_name").trim()}`;
+  const revision = value(node, "revision").trim() || "main";
+  const repository = value(node, "repo_id").trim() + (revision === "main" ? "" : `@${revision}`);
+  return `${repository.replaceAll("/", "--")}/${value(node, "file_name").trim()}`;
 }
 
 const known = () => library.now?.characters ?? [RIG];

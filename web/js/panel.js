@@ -16,12 +16,7 @@ app.registerExtension({
  * the width and height on a new node.
  */
 export function addPanel(node, name, panel, minSize, size) {
-  const widget = node.addDOMWidget(name, name.toUpperCase(), panel.element, {
-    serialize: false,
-    hideOnZoom: false,
-    getMinHeight: () => minSize[1],
-  });
-  widget.serialize = false;
+  addElement(node, name, panel.element, () => minSize[1]);
   chain(node, "onAdded", () => panel.start());
   chain(node, "onRemoved", () => panel.stop());
   const inputs = node.size[1];
@@ -30,6 +25,24 @@ export function addPanel(node, name, panel, minSize, size) {
   chain(node, "onConfigure", () => {
     node.setSize([Math.max(node.size[0], minSize[0]), Math.max(node.size[1], node.computeSize()[1])]);
   });
+}
+
+/**
+ * Put an element of at least `minHeight()` on a node, as a widget that is neither saved nor queued and that ComfyUI's
+ * side panels do not list. Returns the widget.
+ */
+export function addElement(node, name, element, minHeight) {
+  const widget = node.addDOMWidget(name, name.toUpperCase(), element, {
+    serialize: false,
+    hideOnZoom: false,
+    hideInPanel: true,
+    getMinHeight: minHeight,
+  });
+  widget.serialize = false;
+  // Where a side panel lists the widget all the same, as for a subgraph, it sets the widget's width to its own, and the
+  // classic canvas draws the element so narrow from then on. Without a width of its own it is as wide as its node.
+  Object.defineProperty(widget, "width", { get: () => undefined, set: () => {}, configurable: true });
+  return widget;
 }
 
 /** Call `then` after a node's method. */

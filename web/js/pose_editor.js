@@ -2,7 +2,7 @@
 import { app } from "../../../scripts/app.js";
 import { PoseEditor } from "./editor/editor.js";
 import { ranWith } from "./editor/values.js";
-import { chain } from "./panel.js";
+import { addElement, chain } from "./panel.js";
 
 const NODE = "THA4PoseVector";
 const WIDGET = "tha4_editor";
@@ -29,12 +29,7 @@ const STYLE = new URL("./editor/editor.css", import.meta.url).href;
 /** Add the editor above the inputs; it works while the node is in a graph. */
 function attach(node) {
   const editor = new PoseEditor(node);
-  const widget = node.addDOMWidget(WIDGET, "THA4_POSE_EDITOR", editor.element, {
-    serialize: false,
-    hideOnZoom: false,
-    getMinHeight: () => MIN_SIZE[1],
-  });
-  widget.serialize = false;
+  const widget = addElement(node, WIDGET, editor.element, () => MIN_SIZE[1]);
   node.widgets.splice(node.widgets.indexOf(widget), 1);
   node.widgets.unshift(widget);
   chain(node, "onAdded", () => editor.start());

@@ -1,11 +1,12 @@
 // The picture of a character that nobody can render yet, as it lies in the frame.
 import { LatestRequest } from "./api.js";
 import { adjusted, drawPlaced } from "./fit/placement.js";
+import { missing } from "./text.js";
 
 export class Still {
   /** `onPicture(draw)` gets a function that draws it into a context of 512 pixels; `onError(text)` why there is none. */
   constructor(onPicture, onError) {
-    Object.assign(this, { onPicture, wanted: null, bitmap: null });
+    Object.assign(this, { onPicture, wanted: null, bitmap: null, problem: null });
     this.looking = new LatestRequest("/tha4/fit", (found, asked) => this.#place(found, asked), onError);
     this.picturing = new LatestRequest("/tha4/picture", (blob) => this.#take(blob), onError);
     this.onError = onError;
@@ -19,6 +20,7 @@ export class Still {
       this.wanted = wanted;
       this.looking.send({ source, ...place });
     } else if (this.bitmap) this.#show();
+    else if (this.problem) this.onError(this.problem);
   }
 
   /** Stop, and give the memory back. */
@@ -28,8 +30,9 @@ export class Still {
     this.#forget();
   }
 
-  #place({ problem, size, start }, { source, scale, offset_x: x, offset_y: y }) {
-    if (problem) return this.onError(problem);
+  #place({ problem, missing: lacking, size, start }, { source, scale, offset_x: x, offset_y: y }) {
+    this.problem = lacking ? missing(lacking) : problem;
+    if (this.problem) return this.onError(this.problem);
     Object.assign(this, { size, at: adjusted(start, { scale, x, y }) });
     this.picturing.send({ source });
   }
@@ -48,6 +51,6 @@ export class Still {
 
   #forget() {
     this.bitmap?.close();
-    Object.assign(this, { wanted: null, bitmap: null });
+    Object.assign(this, { wanted: null, bitmap: null, problem: null });
   }
 }

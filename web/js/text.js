@@ -9,6 +9,9 @@ export function text(english, values = {}) {
   return (translations[english] ?? english).replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);
 }
 
+/** That a file which a graph names is not on the server, in the folder where it belongs. */
+export const missing = (file) => text("{name} is missing: put it into {folder}, or choose another one.", file);
+
 /** The translation of a finding, which the server sends in English. */
 export const finding = (code, english) => translations[`finding.${code}`] ?? english;
 

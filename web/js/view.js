@@ -21,8 +21,8 @@ let tooSlow = false;
 
 export class View {
   /**
-   * `onDrawn({size, moving, milliseconds, by})` is called after every frame, `by` being `page`, `server`, `teacher` or
-   * `picture`; `onError(text)` where there is none; `onNote()` when `note` changes between frames.
+   * `onDrawn({size, moving, milliseconds, by})` is called after every frame, `by` being `page`, `server`, `teacher`,
+   * `picture` or `nobody`; `onError(text)` where there is none; `onNote()` when `note` changes between frames.
    */
   constructor(onDrawn, onError = () => {}, onNote = () => {}) {
     Object.assign(this, { onDrawn, onError, wanted: null, puppet: null, student: null, step: 0, slowFrames: 0 });
@@ -36,15 +36,16 @@ export class View {
       onSame: (moving) => this.onDrawn({ size: FULL, moving, milliseconds: 0, by: "teacher" }),
       onNote,
     });
-    this.still = new Still((draw) => this.#drawStill(draw), (why) => this.onError(why));
+    this.still = new Still((draw) => this.#drawStill(draw), (why) => this.#lack(why));
   }
 
-  /** Show a character (`{kind, name}`; of the kinds `picture` and `teacher` as findCharacter has it) in a pose (45 numbers); `moving` while it is about to change again. */
+  /** Show a character (`{kind, name}`; of the kinds `picture` and `teacher` as findCharacter has it; of the kind `missing` nothing is seen) in a pose (45 numbers); `moving` while it is about to change again. */
   show(character, pose, moving = false) {
     if (this.closed) return;
     this.wanted = { character, pose, moving };
+    if (character.kind !== "teacher") this.teacher.forget();
+    if (character.kind === "missing") return this.#clear();
     if (character.kind === "teacher") return this.#useTeacher();
-    this.teacher.forget();
     if (character.kind === "picture") return this.#useStill();
     if (character.kind !== "student" || !mayUsePage()) return this.#useServer();
     if (this.student !== character.name) this.#open(character.name);
@@ -82,6 +83,22 @@ export class View {
   #drawWithoutTeacher() {
     if (this.teacher.shown === null) this.still.show(this.wanted.character);
     else this.onDrawn({ size: FULL, moving: this.wanted.moving, milliseconds: 0, by: "teacher" });
+  }
+
+  /** There is no picture of a character that nobody can render. */
+  #lack(why) {
+    if (this.closed || !["picture", "teacher"].includes(this.wanted.character.kind)) return;
+    this.#clear();
+    this.onError(why);
+  }
+
+  /** There is nothing to see. */
+  #clear() {
+    this.#closePuppet();
+    this.frames.pending = null;
+    this.canvas.getContext("2d").clearRect(0, 0, FULL, FULL);
+    this.#put(this.canvas);
+    this.onDrawn({ size: FULL, moving: this.wanted.moving, milliseconds: 0, by: "nobody" });
   }
 
   #useStill() {

@@ -1,10 +1,10 @@
 // Curves over steps, drawn on a canvas as large as it is shown.
 
-const COLOURS = { face: "hsl(20 85% 58%)", body: "hsl(210 80% 60%)" };
+const COLOURS = { 1: "hsl(20 85% 58%)", 2: "hsl(210 80% 60%)" }; // by column
 const [LEFT, BOTTOM] = [34, 13];
 
-/** Draw `points` of `{step, face, body}`; on a logarithmic scale where `log`. Marks have their numbers at the left. */
-export function drawChart(canvas, points, steps, log) {
+/** Draw rows [step, face, body]; on a logarithmic scale where `log`. Marks have their numbers at the left. */
+export function drawChart(canvas, rows, steps, log) {
   const ratio = window.devicePixelRatio || 1;
   const [width, height] = [canvas.clientWidth, canvas.clientHeight];
   if (!width || !height) return;
@@ -15,7 +15,7 @@ export function drawChart(canvas, points, steps, log) {
   const style = getComputedStyle(canvas);
   Object.assign(context, { font: "10px system-ui, sans-serif", fillStyle: style.color, strokeStyle: style.color, lineWidth: 1.5 });
   const scale = log ? (value) => Math.log10(Math.max(value, 1e-9)) : (value) => value;
-  const values = points.flatMap(({ face, body }) => [face, body]).filter((value) => Number.isFinite(value) && (!log || value > 0));
+  const values = rows.flatMap(([, face, body]) => [face, body]).filter((value) => Number.isFinite(value) && (!log || value > 0));
   if (!values.length) return;
   let [low, high] = [Math.min(...values.map(scale)), Math.max(...values.map(scale))];
   if (high - low < (log ? 0.3 : 2)) [low, high] = [low - (log ? 0.15 : 1), high + (log ? 0.15 : 1)];
@@ -24,7 +24,7 @@ export function drawChart(canvas, points, steps, log) {
   drawMarks(context, marks(low, high, log), y, width);
   context.textAlign = "right";
   context.fillText(String(steps), width - 3, height - 2);
-  for (const [name, colour] of Object.entries(COLOURS)) drawCurve(context, points, name, colour, x, y);
+  for (const [column, colour] of Object.entries(COLOURS)) drawCurve(context, rows, column, colour, x, y);
 }
 
 function marks(low, high, log) {
@@ -49,12 +49,12 @@ function drawMarks(context, at, y, width) {
   context.globalAlpha = 1;
 }
 
-function drawCurve(context, points, name, colour, x, y) {
-  const seen = points.filter((point) => Number.isFinite(point[name]));
+function drawCurve(context, rows, column, colour, x, y) {
+  const seen = rows.filter((row) => Number.isFinite(row[column]));
   Object.assign(context, { strokeStyle: colour, fillStyle: colour });
   context.beginPath();
-  for (const point of seen) context.lineTo(x(point.step), y(point[name]));
+  for (const row of seen) context.lineTo(x(row[0]), y(row[column]));
   context.stroke();
   const last = seen.at(-1);
-  if (last) context.fillRect(x(last.step) - 2, y(last[name]) - 2, 4, 4);
+  if (last) context.fillRect(x(last[0]) - 2, y(last[column]) - 2, 4, 4);
 }

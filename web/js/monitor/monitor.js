@@ -1,31 +1,42 @@
-// The monitor of one Distill Student: the progress of its training.
+// The monitor of one Distill Student: the state and the history of the distillation that its name stands for.
 import { h } from "../editor/dom.js";
+import { isLinked, value } from "../graph.js";
 import { leaveWheel } from "../panel.js";
 import { text } from "../text.js";
 import { drawChart } from "./chart.js";
-import { onEvent, runOf } from "./history.js";
+import { ask, onChange, runOf } from "./history.js";
 
 const STATES = {
+  none: "Nothing has run yet.",
+  waiting: "Waiting in the queue",
   running: "Training",
   watching: "The teacher shows its frames",
-  saved: "Saved",
   finished: "Finished",
   stopped: "Stopped",
   failed: "Failed",
+  gone: "Gone",
+  unreadable: "Unknown",
 };
+// What to do about it.
+const ADVICE = {
+  stopped: "Queue again to go on.",
+  failed: "Queue again to go on.",
+  gone: "The student's file is not there any more. Queue again to make it.",
+};
+const WATCH = 500; // milliseconds between looks at the name
 
 export class Monitor {
   constructor(node) {
     this.node = node;
-    this.state = h("span.tha4-monitor-state", {}, text("Nothing has run yet."));
+    this.state = h("span.tha4-monitor-state", {}, text(STATES.none));
     this.rate = h("span.tha4-monitor-rate");
     this.done = h("div.tha4-monitor-done");
     this.loss = h("canvas.tha4-monitor-chart", { "data-name": "loss" });
     this.psnr = h("canvas.tha4-monitor-chart", { "data-name": "psnr" });
     this.losses = h("figcaption");
     this.psnrs = h("figcaption");
-    this.picture = h("img", { alt: text("teacher | student"), hidden: true });
-    this.stage = h("div.tha4-monitor-stage", {}, this.picture, h("span", {}, text("teacher | student")));
+    this.picture = h("img", { alt: text("teacher | student") });
+    this.stage = h("div.tha4-monitor-stage", { hidden: true }, this.picture, h("span", {}, text("teacher | student")));
     this.element = h(
       "div.tha4-panel.tha4-monitor",
       { "data-capture-wheel": "true" },
@@ -39,56 +50,73 @@ export class Monitor {
 
   start() {
     if (this.leave) return;
-    this.leave = onEvent(() => this.#scheduleDraw());
+    this.leave = onChange(() => this.#scheduleDraw(), () => this.#name());
+    this.timer = setInterval(() => this.#watch(), WATCH);
     this.sized = new ResizeObserver(() => this.#scheduleDraw());
     this.sized.observe(this.element);
-    this.#scheduleDraw();
+    this.#watch();
   }
 
   stop() {
     this.leave?.();
-    this.leave = null;
+    clearInterval(this.timer);
     this.sized?.disconnect();
     cancelAnimationFrame(this.drawing);
-    this.drawing = null;
+    Object.assign(this, { leave: null, drawing: null, asked: null });
+  }
+
+  /** The student's name, or null where a link brings it. */
+  #name() {
+    return isLinked(this.node, "name") ? null : String(value(this.node, "name")).trim();
+  }
+
+  /** See whether it is another name now, and ask about that. */
+  #watch() {
+    const name = this.#name();
+    if (name === this.asked) return;
+    this.asked = name;
+    this.#scheduleDraw();
+    if (name) ask(name).catch((error) => (this.state.textContent = error.message));
   }
 
   /** Draw once for each screen refresh: events may come faster. */
   #scheduleDraw() {
     this.drawing ??= requestAnimationFrame(() => {
       this.drawing = null;
-      if (this.leave) this.#show(runOf(this.node));
+      if (this.leave) this.#show(runOf(this.#name(), this.node));
     });
   }
 
-  #show(run) {
-    if (!run) return;
-    const { last, losses, psnrs, preview, steps } = run;
-    const state = last.state === "running" && last.stage === "teacher" ? "watching" : last.state;
+  #show(run = { now: { state: "none" }, losses: [], scores: [] }) {
+    const { now, losses, scores, preview, note } = run;
+    const state = now.state === "running" && now.stage === "teacher" ? "watching" : now.state;
     this.element.dataset.state = state;
-    this.state.textContent = `${text(STATES[state] ?? state)} · ${last.preset} · ${last.step} / ${last.steps}`;
-    this.rate.textContent = ["running", "watching", "saved"].includes(state) ? pace(last) : "";
-    this.done.style.width = `${(100 * last.step) / Math.max(1, last.steps)}%`;
-    this.losses.replaceChildren(text("loss"), ...legend(losses.at(-1), (value) => value.toPrecision(3)));
-    this.psnrs.replaceChildren(text("PSNR, dB"), ...legend(psnrs.at(-1), (value) => value.toFixed(1)));
+    const counted = now.steps ? [now.preset, `${now.step} / ${now.steps}`] : [];
+    this.state.textContent = [text(STATES[state] ?? state), ...counted].join(" · ");
+    const running = state === "running" || state === "watching";
+    this.rate.textContent = running ? pace(now) : note || text(ADVICE[state] ?? "");
+    this.done.style.width = `${(100 * (now.step ?? 0)) / Math.max(1, now.steps ?? 1)}%`;
+    this.losses.replaceChildren(text("loss"), ...legend(losses.at(-1), (number) => number.toPrecision(3)));
+    this.psnrs.replaceChildren(text("PSNR, dB"), ...legend(scores.at(-1), (number) => number.toFixed(1)));
+    // While the teacher renders its frames, the steps count these frames.
+    const steps = state === "watching" ? (losses.at(-1)?.[0] ?? 1) : now.steps;
     drawChart(this.loss, losses, steps, true);
-    drawChart(this.psnr, psnrs, steps, false);
-    this.stage.classList.toggle("tha4-empty", !preview);
-    this.picture.hidden = !preview;
+    drawChart(this.psnr, scores, steps, false);
+    this.stage.hidden = !preview;
     if (preview && this.picture.src !== preview) this.picture.src = preview;
   }
 }
 
-function legend(point, shown) {
-  const of = (name) => (Number.isFinite(point?.[name]) ? shown(point[name]) : "–");
-  return ["face", "body"].map((name) => h(`span.tha4-monitor-${name}`, {}, `${text(name)} ${of(name)}`));
+/** The last numbers of a row [step, face, body]. */
+function legend(row, shown) {
+  const of = (column) => (Number.isFinite(row?.[column]) ? shown(row[column]) : "–");
+  return ["face", "body"].map((name, i) => h(`span.tha4-monitor-${name}`, {}, `${text(name)} ${of(i + 1)}`));
 }
 
 function pace({ rate, seconds_left: left, examples }) {
   const rounded = Number((rate ?? 0).toPrecision(3)); // 1930, not 1.93e+3
-  const said = [text("{count} examples", { count: examples }), text("{rate} a second", { rate: rounded })];
-  if (Number.isFinite(left)) said.push(text("{time} left", { time: duration(left) }));
-  return said.join(" · ");
+  const time = Number.isFinite(left) ? text("{time} left", { time: duration(left) }) : text("time left: not known yet");
+  return [text("{count} examples", { count: examples }), text("{rate} a second", { rate: rounded }), time].join(" · ");
 }
 
 function duration(seconds) {

@@ -10,6 +10,7 @@ A training that was begun here can be resumed in the Distill Student node, and t
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import sys
 import time
@@ -163,11 +164,8 @@ class _Printer:
         self._printed = time.monotonic()
         scores = report.progress.scores
         psnr = f", face {scores[-1][1]:.2f} dB, figure {scores[-1][2]:.2f} dB" if scores else ""
-        print(
-            f"{report.stage}: {report.done} of {report.total}, {report.rate:.1f} a second, "
-            f"{report.seconds_left / 60:.0f} min left{psnr}",
-            flush=True,
-        )
+        left = f", {report.seconds_left / 60:.0f} min left" if math.isfinite(report.seconds_left) else ""
+        print(f"{report.stage}: {report.done} of {report.total}, {report.rate:.1f} a second{left}{psnr}", flush=True)
 
 
 if __name__ == "__main__":

@@ -97,7 +97,7 @@ def context(with_microphone: Browser) -> Iterator[BrowserContext]:
 
 
 @pytest.fixture(scope="module")
-def opened(context: BrowserContext, web_server: ComfyUI) -> Iterator[LivePage]:
+def first_page(context: BrowserContext, web_server: ComfyUI) -> Iterator[LivePage]:
     """One page for all tests: it compiles its kernels for ten seconds. It asks no other host for anything."""
     live = LivePage(context, web_server.address, STILL)
     live.wait_drawn("page")
@@ -107,11 +107,11 @@ def opened(context: BrowserContext, web_server: ComfyUI) -> Iterator[LivePage]:
 
 
 @pytest.fixture
-def live(opened: LivePage) -> LivePage:
+def live(first_page: LivePage) -> LivePage:
     """That page as it was at first."""
-    opened.page.evaluate("() => document.getElementById('tha4-live').page.expressions.choose(null)")
-    opened.change(mouse=True, microphone=False, background="color", controls=True, share=False, session="main")
-    return opened
+    first_page.page.evaluate("() => document.getElementById('tha4-live').page.expressions.choose(null)")
+    first_page.change(mouse=True, microphone=False, background="color", controls=True, share=False, session="main")
+    return first_page
 
 
 def drawn(live: LivePage) -> int:

@@ -101,7 +101,7 @@ def test_cancelled_it_goes_on_where_it_was(small: ComfyUI) -> None:
     run = small.queue(distill("twice"))
     assert run.error == ""
     first = next(event["step"] for event in monitor_events(run) if event["stage"] == "training")
-    assert first > reached
+    assert first == reached  # it tells of the step again whose evaluation may have been stopped
     assert student(small, "twice").is_file()
     assert Image.open(saved(small, run, "4")[0]).size == (960, 420)
     assert "figure psnr" in run.outputs("5")["text"][0]

@@ -232,6 +232,8 @@ def test_without_webgpu_the_server_renders_and_the_page_says_so(browser: Browser
     expect(live.page.get_by_role("alert")).to_contain_text("no WebGPU")
     live.page.select_option("select[name='renderer']", "page")
     expect(live.page.get_by_role("alert")).to_contain_text("Choose")
+    live.page.select_option("select[name='renderer']", "server")
+    expect(live.page.get_by_role("alert")).to_be_hidden()
     live.page.goto(f"{web_server.address}/tha4/live?language=ja")
     expect(live.page.locator(".panel")).to_contain_text("マウス")
     context.close()

@@ -167,6 +167,7 @@ export class LivePage {
     const opening = {};
     this.opening = opening;
     this.#close();
+    if (this.telling === null) this.notice.hidden = true; // it was about the figure before
     try {
       const figure = await openFigure(student, renderer, (error) => this.#fail(error));
       if (this.opening !== opening) return figure.close();
@@ -218,7 +219,7 @@ export class LivePage {
   #tell(what, seconds = NOTICE_SECONDS) {
     clearTimeout(this.telling);
     Object.assign(this.notice, { textContent: what, hidden: false });
-    if (seconds < Infinity) this.telling = setTimeout(() => (this.notice.hidden = true), seconds * 1000);
+    this.telling = seconds < Infinity ? setTimeout(() => (this.notice.hidden = true), seconds * 1000) : null;
   }
 
   // --- what is kept ------------------------------------------------------------------------------------------------
@@ -242,7 +243,7 @@ export class LivePage {
   async #upload(file) {
     const form = new FormData();
     form.append("image", file);
-    const response = await fetch("../upload/image", { method: "POST", body: form });
+    const response = await fetch("../upload/image", { method: "POST", body: form }).catch((error) => ({ status: error.message }));
     if (!response.ok) return this.#tell(text("The server did not take the picture ({status}).", { status: response.status }));
     return this.change({ picture: (await response.json()).name });
   }

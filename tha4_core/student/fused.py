@@ -1,5 +1,4 @@
-"""A student's frames by a few kernels (`triton_kernel`): a pixel's features stay on the chip from a level's first sine to
-its last.
+"""A student's frames by a few kernels (`triton_kernel`), between whose layers a pixel's features stay on the chip.
 
     face     pixel -> the face, written over the picture
     level 0  too wide for registers: a kernel for each layer

@@ -92,6 +92,8 @@ PRESETS = {
         Preset("draft", "a first look, minutes on a CPU", 300, 2_000, 4_096, 192, 4),
         Preset("good", "good enough to play with, half an hour on a CPU", 1_000, 12_000, 4_096, 192, 4),
         Preset("best", "as good as it gets, hours on a CPU", 3_000, 60_000, 4_096, 256, 4),
+        # Small steps leave a GPU idle (docs/distillation.md).
+        Preset("gpu", "large batches for an NVIDIA GPU, hours on a CPU", 1_000, 10_000, 16_384, 1_024, 4),
         Preset(
             "paper",
             "the published recipe, for comparison: 1.5 million whole frames",
@@ -104,7 +106,7 @@ PRESETS = {
         ),
     )
 }
-"""The presets by name, quickest first."""
+"""The presets by name: for a CPU, quickest first, then the others."""
 
 # Until which example: the rate, and the weights of the four terms.
 _PUBLISHED_FACE = ((200_000, 1e-4), (500_000, 1e-4 / 3), (800_000, 1e-5), (_FACE_EXAMPLES, 1e-4 / 30))

@@ -4,7 +4,7 @@ model          the student: load, save, render
 files          the file formats that a student comes in
 renderer       exact frames at any size, several times faster than the plain modules
 gpu            kernels for an NVIDIA GPU, and the autotuner that chooses among them
-triton_kernel  one of these kernels
+fused          whole frames by a few kernels, those of triton_kernel
 """
 
 from .gpu import PRECISIONS

@@ -29,7 +29,7 @@ What is made of the coordinates is in there already, in float32 throughout.
 """
 
 FUSED: Final = "fused"
-"""Whole frames by `triton_kernel`, which only imports with Triton."""
+"""Whole frames by the module `fused`, which only imports with Triton."""
 
 Kernel = LayerKernel | Literal["fused"]
 

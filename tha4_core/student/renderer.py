@@ -68,9 +68,9 @@ def render(
     """
     check_size(size)
     if kernel == FUSED:
-        from . import triton_kernel
+        from . import fused
 
-        return triton_kernel.render(face_morpher, body_morpher, resample(image, size), poses, tick or (lambda: None))
+        return fused.render(face_morpher, body_morpher, resample(image, size), poses, tick or (lambda: None))
     frames = torch.empty(len(poses), 4, size, size, device=poses.device)
     with exclusive_pool(poses.device, tick) as pool:
         # Folding takes a hundredth of a frame's time, so it is done anew each time: no fold can be out of date.

@@ -50,11 +50,11 @@ KERNEL = """
 import torch
 import tha4_core as tha4
 from tha4_core.demo import DEMO_STUDENT
-from tha4_core.student import gpu, renderer, triton_kernel
+from tha4_core.student import fused, gpu, renderer
 
 torch.set_num_threads(1)
-triton_kernel._PIXELS = 256  # the interpreter takes long for a program
-triton_kernel._BUFFERS = 1  # a pose at a time
+fused._PIXELS = 256  # the interpreter takes long for a program
+fused._BUFFERS = 1  # a pose at a time
 student = tha4.Student.load(DEMO_STUDENT)
 poses = torch.cat([
     tha4.make_pose({"head_y": 0.7, "mouth_aaa": 0.8, "eye_wink_left": 1.0, "body_z": -0.6}),

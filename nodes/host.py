@@ -6,7 +6,7 @@ import hashlib
 import json
 import logging
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path, PurePosixPath
@@ -324,6 +324,24 @@ def routes() -> web.RouteTableDef | None:
     """Where routes of the server are declared while packs are loaded; None where there is no server."""
     server = getattr(PromptServer, "instance", None)
     return None if server is None else server.routes
+
+
+def on_shutdown(callback: Callable[[web.Application], Awaitable[None]]) -> None:
+    """Have the server call `callback` when it stops."""
+    server = getattr(PromptServer, "instance", None)
+    if server is not None:
+        server.app.on_shutdown.append(callback)
+
+
+def setting(request: web.Request, name: str) -> object:
+    """What the user who sends a request has set on the settings page; None where it is as it was at first."""
+    server = getattr(PromptServer, "instance", None)
+    if server is None:
+        return None
+    try:
+        return server.user_manager.settings.get_settings(request).get(name)
+    except web.HTTPUnauthorized:  # with --multi-user: the request names no user that there is
+        return None
 
 
 def is_prompt_running() -> bool:

@@ -35,12 +35,15 @@ class Refused(Exception):  # noqa: N818 - the client's error, not the server's
         self.status = status
 
 
-def with_json_errors(handler: Handler) -> Handler:
-    """A handler whose errors of the client become JSON. It refuses requests from other sites."""
+def with_json_errors(handler: Handler, check: Callable[[web.Request], None] | None = None) -> Handler:
+    """A handler whose errors of the client become JSON. First `check` raises Refused for requests that are not allowed.
+
+    Without a check of its own it refuses requests from other sites.
+    """
 
     async def handle(request: web.Request) -> web.StreamResponse:
         try:
-            _refuse_other_origins(request)
+            (check or refuse_other_origins)(request)
             return await handler(request)
         except Refused as refused:
             return _error(refused.status, str(refused))
@@ -103,45 +106,66 @@ async def json_object(request: web.Request, at_most: int = _MAX_BODY) -> Mapping
     # Pages of other origins can send other content types without a preflight request.
     if request.content_type != "application/json":
         raise Refused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "The body must be application/json.")
+    return parse_object(await read_body(request, at_most), "The body")
+
+
+def parse_object(content: str | bytes, name: str) -> Mapping[str, Any]:
+    """The JSON object in a text. Raises Refused."""
     try:
-        value = reading.parse_json(await asyncio.wait_for(_body(request, at_most), _BODY_TIMEOUT), "The body")
-    except asyncio.TimeoutError:
-        raise Refused(HTTPStatus.REQUEST_TIMEOUT, "The body did not arrive in time.") from None
+        value = reading.parse_json(content if isinstance(content, str) else reading.decode(content, name), name)
     except MotionError as error:
         raise Refused(HTTPStatus.BAD_REQUEST, str(error)) from error
     if not isinstance(value, Mapping):
-        raise Refused(HTTPStatus.BAD_REQUEST, "The body must be a JSON object.")
+        raise Refused(HTTPStatus.BAD_REQUEST, f"{name} must be a JSON object.")
     return value
 
 
-async def _body(request: web.Request, at_most: int) -> str:
-    body = b""
-    while len(body) <= at_most:
+async def read_body(request: web.Request, at_most: int, timeout: float = _BODY_TIMEOUT) -> bytes:
+    """The body, `at_most` bytes that arrive within `timeout` seconds. Raises Refused."""
+    try:
+        return await asyncio.wait_for(_read(request, at_most), timeout)
+    except asyncio.TimeoutError:
+        raise Refused(HTTPStatus.REQUEST_TIMEOUT, "The body did not arrive in time.") from None
+
+
+async def _read(request: web.Request, at_most: int) -> bytes:
+    content = bytearray()
+    while len(content) <= at_most:
         try:
-            chunk = await request.content.read(at_most + 1 - len(body))
+            chunk = await request.content.read(at_most + 1 - len(content))
         except (web.HTTPException, OSError, ValueError, RuntimeError) as error:
             raise Refused(HTTPStatus.BAD_REQUEST, "The body cannot be read.") from error
         if not chunk:
-            return reading.decode(body, "The body")
-        body += chunk
+            return bytes(content)
+        content += chunk
     raise Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"The body has more than {at_most:,} bytes.")
 
 
-def _refuse_other_origins(request: web.Request) -> None:
+def refuse_other_origins(request: web.Request) -> None:
     """Refuse requests from pages of other sites. Programs that are not browsers send neither header."""
-    site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin")
-    if site is not None:
-        foreign = site not in ("same-origin", "none")
-    else:
-        # A proxy may have changed Host. X-Forwarded-Host then has the original, and no page can set it without
-        # a preflight request.
-        own = {request.headers.get("Host"), request.headers.get("X-Forwarded-Host")}
-        foreign = origin is not None and _host(origin) not in own
-    if foreign:
+    if not is_program(request) and not is_own_page(request):
         raise Refused(HTTPStatus.FORBIDDEN, "Requests from other sites are refused.")
 
 
-def _host(origin: str) -> str:
+def is_program(request: web.Request) -> bool:
+    """Whether a request is from a program that is no browser, or from a user who has typed the address."""
+    site = request.headers.get("Sec-Fetch-Site")
+    return site == "none" or (site is None and "Origin" not in request.headers)
+
+
+def is_own_page(request: web.Request) -> bool:
+    """Whether a request says that a page of this server has sent it."""
+    site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin")
+    if site is not None:
+        return site == "same-origin"
+    # A proxy may have changed Host. X-Forwarded-Host then has the original, and no page can set it without
+    # a preflight request.
+    own = {request.headers.get("Host"), request.headers.get("X-Forwarded-Host")}
+    return origin is not None and host_of(origin) in own
+
+
+def host_of(origin: str) -> str:
+    """Host and port of an Origin; an empty text where it has none."""
     try:
         return urlsplit(origin).netloc
     except ValueError:

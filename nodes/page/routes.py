@@ -8,6 +8,8 @@
     POST /tha4/fit       {"source", "fit", "scale", "offset_x", "offset_y", "client"} -> where it lies, what is wrong
     POST /tha4/poses     {"graph", "node", "client"} or {"run_result", "client"} -> the motion that a node makes
 
+The live routes, /tha4/live/…, are in `live/routes.py`.
+
 A request gets 204 and no content where a newer one of the same `client` has replaced it. Errors are JSON,
 `{"error": "..."}`, with a status from 400 to 499, or 503 while too many clients wait.
 """
@@ -27,7 +29,9 @@ from ...tha4_core.motion import reading
 from ...tha4_core.motion.live import library
 from ...tha4_core.pose import COUNT, NAMES, check_poses, make_pose
 from .. import host
-from . import live_page, motions, pictures, preview
+from . import motions, pictures, preview
+from .live import document
+from .live import routes as live
 from .preview_queue import Job, PreviewQueue
 from .request import MAX_NAME, NO_STORE, Handler, Refused, flag, json_object, queued_response, text, with_json_errors
 from .students import student_response
@@ -57,7 +61,8 @@ def register() -> None:
     post("/tha4/picture", pictures.picture_job, "image/webp")
     post("/tha4/fit", pictures.fit_job, "application/json")
     post("/tha4/poses", motions.poses_job, "application/json", _MAX_GRAPH_BODY)
-    live_page.register(table)
+    document.register(table)
+    live.register(table)
 
 
 def _queued(queue: PreviewQueue, read: ReadBody, content_type: str, max_body: int) -> Handler:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import torch
 from torch import Tensor
@@ -25,21 +25,28 @@ def load(path: Path, most_seconds: float, tick: Callable[[], None]) -> dict[str,
 
     Raises MotionError where it is none, or is longer than `most_seconds` or MOST_SECONDS. What `tick` raises ends it.
     """
+    return decode(str(path), path.name, None, most_seconds, tick)
+
+
+def decode(
+    file: str | BinaryIO, name: str, file_format: str | None, most_seconds: float, tick: Callable[[], None]
+) -> dict[str, Any]:
+    """As `load`, of a path or an open file that messages call `name`. `file_format` is ffmpeg's name; None: found."""
     import av  # not at the top: with it come the libraries of ffmpeg
 
     most_seconds = min(most_seconds, MOST_SECONDS)
     try:
-        with av.open(str(path)) as container:
+        with av.open(file, format=file_format) as container:
             stream = next(iter(container.streams.audio), None)
-            parts = [] if stream is None else _decode(container, stream, most_seconds, tick, path.name)
+            parts = [] if stream is None else _decode(container, stream, most_seconds, tick, name)
     except MotionError:
         raise
     # Some of ffmpeg's errors are OSErrors or ValueErrors, others are not.
     except (av.FFmpegError, OSError, ValueError, OverflowError, MemoryError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        raise MotionError(f"{path.name} cannot be read as sound: {reason}.") from error
+        raise MotionError(f"{name} cannot be read as sound: {reason}.") from error
     if stream is None or not parts:
-        raise MotionError(f"{path.name} has no sound.")
+        raise MotionError(f"{name} has no sound.")
     return {"waveform": torch.cat(parts)[None, None], "sample_rate": stream.codec_context.sample_rate}
 
 

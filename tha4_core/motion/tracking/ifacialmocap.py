@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-
-import numpy as np
+from math import radians
 
 from ...errors import MotionError
 from .. import cancellation, reading
@@ -69,7 +68,7 @@ def parse_packet(packet: str, where: str = "The packet") -> tuple[dict[str, floa
             if title.lstrip("=") == "head":
                 head = _head(rest, where)
         elif match := _SHAPE.fullmatch(part.strip()):
-            shapes[_long_name(match.group(1))] = float(np.clip(float(match.group(2)) / 100, 0.0, 1.0))
+            shapes[_long_name(match.group(1))] = min(max(float(match.group(2)) / 100, 0.0), 1.0)
         elif part.strip() and part.strip() != "=":
             raise MotionError(f"{where}: {reading.shorten(part)} is not a blend shape with its value.")
     if not shapes:
@@ -81,8 +80,7 @@ def _head(text: str, where: str) -> Angles:
     numbers = [reading.parse_number(part, f"{where}: head") for part in text.split(",")]
     if len(numbers) < 3:
         raise MotionError(f"{where}: head needs three angles, not {reading.shorten(text)}.")
-    x, y, z = np.radians(numbers[:3]).tolist()
-    return x, y, z
+    return radians(numbers[0]), radians(numbers[1]), radians(numbers[2])
 
 
 def _long_name(name: str) -> str:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from aiohttp import web
 
-from .request import with_json_errors
+from ..request import with_json_errors
 
-_WEB = Path(__file__).parents[2] / "web"
+_WEB = Path(__file__).parents[3] / "web"
 _HEADERS = {
     "Content-Security-Policy": "frame-ancestors 'self'",  # the rest of its policy is in the document itself
     "Cache-Control": "no-cache",

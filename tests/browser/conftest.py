@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.browser.comfy_page import SETTINGS, ComfyPage
-from tests.browser.puppet_site import SOFTWARE_GPU
+from tests.browser.puppet_site import SOFTWARE_GPU, puppet_site
 from tests.host.comfyui import PACK, ComfyUI, prepare_base, running
+from tha4_core.motion import live
 
 COMFYUI = Path(os.environ.get("THA4_COMFYUI", PACK / ".comfyui"))
 ARGUMENTS = (
@@ -50,6 +51,17 @@ def browser(chromium: Callable[..., Browser]) -> Browser:
 def gpu_browser(chromium: Callable[..., Browser]) -> Browser:
     """A browser with a WebGPU adapter, which computes on the CPU."""
     return chromium(*SOFTWARE_GPU)
+
+
+@pytest.fixture(scope="session")
+def modules(browser: Browser) -> Iterator[Page]:
+    """A page without ComfyUI that may import the live engine's modules, and has the `library` that they need."""
+    with puppet_site({}) as site:
+        page = browser.new_page()
+        page.goto(f"{site}/live/engine.js")
+        page.evaluate("(content) => { window.library = content; }", live.library())
+        yield page
+        page.close()
 
 
 @pytest.fixture(scope="session")

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Page
 
-from tests.browser.puppet_site import puppet_site
 from tha4_core import pose
-from tha4_core.motion import live
 from tha4_core.motion.tracking import conversion, recordings
 from tha4_core.motion.tracking.conversion import ConversionSettings
 from tha4_core.motion.tracking.face import Calibration, TrackedFace
@@ -35,15 +32,9 @@ ALONE = """
 """
 
 
-@pytest.fixture(scope="module")
-def page(browser: Browser) -> Iterator[Page]:
-    """A page that may import the modules, with `library` in it."""
-    with puppet_site({}) as site:
-        page = browser.new_page()
-        page.goto(f"{site}/live/engine.js")
-        page.evaluate("(library) => { window.library = library; }", live.library())
-        yield page
-        page.close()
+@pytest.fixture
+def page(modules: Page) -> Page:
+    return modules
 
 
 def run(page: Page, script: str, *arguments: Any) -> Any:

@@ -12,6 +12,8 @@ from typing import Any
 
 from ..pose import NAMES, PARAMETERS
 from . import expressions, groups, idle
+from .speech import features, opening, vowels
+from .speech.phonemes import SHAPES
 from .tracking import conversion, vowel_mix
 
 
@@ -19,7 +21,7 @@ from .tracking import conversion, vowel_mix
 def library() -> dict[str, Any]:
     """`parameters`, `expressions` and `live`: lists and objects of numbers and texts, ready for JSON.
 
-    `live` has `conversion` (the default ConversionSettings), `vowelMix`, `idle`, and `vowels` (indices).
+    `live` has `conversion` (the default ConversionSettings), `vowelMix`, `idle`, `vowels` (indices), and `speech`.
     """
     return {"parameters": _parameters(), "expressions": _expressions(), "live": _constants()}
 
@@ -56,4 +58,10 @@ def _constants() -> dict[str, Any]:
         "vowelMix": {"columns": vowel_mix.VOWELS.T.tolist(), "sparsity": vowel_mix.SPARSITY},
         "idle": idle.CONSTANTS,
         "vowels": list(groups.VOWELS),
+        "speech": {
+            **features.constants(),
+            **vowels.constants(),
+            **opening.CONSTANTS,
+            "mouth": [NAMES[index] for index in SHAPES],
+        },
     }

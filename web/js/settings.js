@@ -1,12 +1,16 @@
 // The settings, and what they say now.
+import { api } from "../../../scripts/api.js";
 import { app } from "../../../scripts/app.js";
+import { h } from "./element.js";
 import { library } from "./library.js";
+import { text } from "./text.js";
 
 const SIZE = "THA4.PreviewSize";
 const RATE = "THA4.PreviewRate";
 const RENDERER = "THA4.PreviewRenderer";
 const PAGE_SIZE = "THA4.PageSize";
 const CHARACTER = "THA4.DefaultCharacter";
+const LIVE = "THA4.LivePage";
 export const DEMO = "demo";
 
 app.registerExtension({
@@ -46,6 +50,14 @@ app.registerExtension({
       type: "slider",
       attrs: { min: 1, max: 60, step: 1 },
       defaultValue: 30,
+    },
+    {
+      id: LIVE,
+      category: ["THA4", "Live", "Page"],
+      name: "A character that answers now",
+      tooltip: "The live page shows a student that follows the mouse, a microphone or a tracked face. OBS can show it.",
+      type: () => h("a", { href: api.fileURL("/tha4/live"), target: "_blank", rel: "noopener" }, text("Open live page")),
+      defaultValue: null,
     },
     {
       id: CHARACTER,

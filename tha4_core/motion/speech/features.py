@@ -9,6 +9,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache, lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -175,6 +176,23 @@ def _band_edges() -> Array:
     low, high = (2595 * math.log10(1 + f / 700) for f in (_LOW, _HIGH))
     result: Array = 700 * (10 ** (np.linspace(low, high, BANDS + 2) / 2595) - 1)
     return result
+
+
+def constants() -> dict[str, Any]:
+    """The numbers that the page needs to measure the same (web/js/live/speech/features.js)."""
+    return {
+        "step": STEP,
+        "window": _WINDOW,
+        "bandEdges": _band_edges().tolist(),
+        "cepstra": CEPSTRA,
+        "floor": _FLOOR,
+        "hissFrom": _HISS_FROM,
+        "upperFrom": _UPPER_FROM,
+        "periods": _PERIODS.tolist(),
+        "pitchBand": _PITCH_BAND,
+        "fundamental": _FUNDAMENTAL,
+        "pitchWidth": _PITCH_WIDTH,
+    }
 
 
 @cache

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from ..timeline import Array, Index
@@ -32,6 +34,16 @@ _CHANGE_SECONDS, _SPEECH_CHANGES = 3.0, (4.4, 5.2)
 _CHANGE_LEAST = 0.1
 # A vowel that is sung for seconds does not change, but repeats itself better than noise and chords do.
 _SUNG, _SUNG_STEPS, _SUNG_HELD = (0.7, 0.85), 9, 15
+# The shares of the power in the highest frequencies from which on a sound is a hiss, and is nothing else.
+_HISS = (0.15, 0.45)
+
+CONSTANTS: dict[str, Any] = {
+    "span": _SPAN, "usualSeconds": _USUAL_SECONDS[0], "usualPercent": _USUAL_PERCENT, "usualRange": _USUAL_RANGE,
+    "usualOverNoise": _USUAL_OVER_NOISE, "noiseSeconds": _NOISE_SECONDS, "changeSteps": _CHANGE_STEPS,
+    "changeMost": _CHANGE_MOST, "changeSeconds": _CHANGE_SECONDS, "speechChanges": _SPEECH_CHANGES,
+    "changeLeast": _CHANGE_LEAST, "sung": _SUNG, "sungSteps": _SUNG_STEPS, "hiss": _HISS,
+}  # fmt: skip
+"""The numbers above, by the names that the page's gate (web/js/live/speech/gate.js) reads them by."""
 
 
 def usual_level(level: Array, silence: float) -> Array:
@@ -73,7 +85,7 @@ def closures(features: Features) -> Array:
 
 def hissing(features: Features) -> Array:
     """How much each step is a hiss, as in s, 0..1 `[J]`."""
-    return _ramp(features.hiss, 0.15, 0.45)
+    return _ramp(features.hiss, *_HISS)
 
 
 def speaking(features: Features, opened: Array) -> Array:

@@ -13,6 +13,7 @@ import json
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -103,6 +104,24 @@ def _discriminant_distances(centred: Array, discriminant: Discriminant) -> Array
     scores = centred @ discriminant.weights.T + discriminant.bias
     result: Array = _SOFTNESS * (np.logaddexp.reduce(scores, axis=1, keepdims=True) - scores)
     return result
+
+
+def constants() -> dict[str, Any]:
+    """The numbers that the page needs to judge the same (web/js/live/speech/vowels.js)."""
+    discriminant = _discriminant()
+    return {
+        "lifter": LIFTER.tolist(),
+        "tracts": [_templates(tract)[0].round(5).tolist() for tract in _TRACTS],
+        "places": _templates(_TRACTS[0])[1],
+        "common": _COMMON,
+        "evened": _EVENED,
+        "variances": _VARIANCES,
+        "softness": _SOFTNESS,
+        "trust": _TRUST,
+        "weights": discriminant.weights.tolist(),
+        "bias": discriminant.bias.tolist(),
+        "spread": discriminant.spread.tolist(),
+    }
 
 
 @cache

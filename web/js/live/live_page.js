@@ -53,7 +53,7 @@ export class LivePage {
     this.stage = new Stage((placed) => this.change(placed));
     this.session = new Session((message) => this.#take(message), (state) => this.#connected(state));
     this.speaker = new Speaker((track, start) => this.engine.say(track, start), () => this.#tell(text("Click the page once, so that it may play sound.")));
-    this.microphone = new Microphone((mouth) => this.#drive({ type: "speech", pose: mouth }, true), (level) => (this.panel.meter.value = level));
+    this.microphone = new Microphone(this.library.live.speech, (mouth) => this.#drive({ type: "speech", pose: mouth }, true), (level) => (this.panel.meter.value = level));
     this.expressions = new ExpressionKeys(
       this.library.expressions,
       this.options.keys,

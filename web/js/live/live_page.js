@@ -48,8 +48,7 @@ export class LivePage {
   }
 
   #build() {
-    const { neutral, ...settings } = { ...engineSettings(this.options), neutral: this.options.neutral };
-    this.engine = new LiveEngine(this.library, { ...settings, neutral });
+    this.engine = new LiveEngine(this.library, engineSettings(this.options));
     this.stage = new Stage((placed) => this.change(placed));
     this.session = new Session((message) => this.#take(message), (state) => this.#connected(state));
     this.speaker = new Speaker((track, start) => this.engine.say(track, start), () => this.#tell(text("Click the page once, so that it may play sound.")));
@@ -83,6 +82,7 @@ export class LivePage {
     const { options } = this;
     const changed = (...names) => names.some((name) => options[name] !== before[name]);
     Object.assign(this.engine.settings, engineSettings(options));
+    if (changed("neutral")) this.engine.settings.neutral = options.neutral;
     this.stage.apply(options);
     document.body.classList.toggle("with-controls", options.controls);
     this.panel.show(options);
@@ -180,7 +180,7 @@ export class LivePage {
 
   #limits() {
     const { fps, size } = this.options;
-    return { fps, size: Math.min(size, Math.max(64, this.stage.pixels)) };
+    return { fps, size: Math.min(size, this.stage.pixels) }; // more would not be seen
   }
 
   #drawn({ size, milliseconds, rate, pose }) {

@@ -41,7 +41,7 @@ export class Loop {
     const pose = this.engine.pose(performance.now() / 1000);
     const { fps, size } = this.limits();
     if (!this.figure || this.busy || now - this.begun < 1000 / fps - EARLY) return;
-    const side = Math.min(SIZES[this.step], Math.max(SIZES[0], size));
+    const side = Math.min(SIZES[this.step], whole(size));
     if (this.#looksTheSame(pose, side)) return;
     this.begun = now;
     this.#draw(pose, side, size);
@@ -84,3 +84,6 @@ export class Loop {
     return this.frames.length / RATE_SECONDS;
   }
 }
+
+/** The size of a frame that has at least so many pixels. */
+const whole = (pixels) => Math.max(SIZES[0], Math.ceil(pixels / 32) * 32);

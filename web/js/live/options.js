@@ -64,7 +64,7 @@ export function storeOptions(options, storage) {
 export function toQuery(options) {
   const query = new URLSearchParams();
   for (const [name, value] of Object.entries(options)) {
-    if (!(name in OPTIONS) || JSON.stringify(value) === JSON.stringify(OPTIONS[name])) continue;
+    if (!Object.hasOwn(OPTIONS, name) || JSON.stringify(value) === JSON.stringify(OPTIONS[name])) continue;
     if (typeof value === "boolean") query.set(name, value ? "1" : "0");
     else query.set(name, typeof value === "string" ? value : JSON.stringify(value));
   }
@@ -85,6 +85,7 @@ function stored(storage) {
 function fromQuery(query) {
   const found = {};
   for (const [name, value] of query) {
+    if (!Object.hasOwn(OPTIONS, name)) continue;
     if (typeof OPTIONS[name] === "boolean") found[name] = value === "1" || value === "true";
     else if (typeof OPTIONS[name] === "string") found[name] = value;
     else found[name] = parsed(value);
@@ -102,7 +103,8 @@ function parsed(text) {
 
 /** Those that are what they must be. */
 function checked(options) {
-  return Object.fromEntries(Object.entries(options).filter(([name, value]) => name in OPTIONS && isValid(name, value)));
+  const known = Object.entries(options).filter(([name, value]) => Object.hasOwn(OPTIONS, name) && isValid(name, value));
+  return Object.fromEntries(known);
 }
 
 function isValid(name, value) {

@@ -3,4 +3,7 @@
 import { LivePage } from "./live_page.js";
 
 const root = document.getElementById("tha4-live");
-if (root) new LivePage(root).open();
+if (root) {
+  root.page = new LivePage(root); // for scripts, and for tests
+  root.page.open();
+}

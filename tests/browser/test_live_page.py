@@ -1,0 +1,255 @@
+"""The live page in a browser whose GPU is computed on the CPU, with a microphone that plays a file."""
+
+from __future__ import annotations
+
+import io
+import wave
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+from playwright.sync_api import Browser, BrowserContext, Page, expect
+
+from tests.browser.puppet_site import SOFTWARE_GPU
+from tests.browser.test_live_speech import vowel
+from tests.host.comfyui import ComfyUI
+
+RATE = 48000
+SIZE = 64  # a GPU that is computed on the CPU needs a minute for 512
+PATIENCE = 90_000
+STILL = f"size={SIZE}&idle=0&renderer=page"
+SAY = """(timings) => fetch("live/speech/say", {
+    method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ timings }),
+})"""
+
+
+class LivePage:
+    """A live page that is open."""
+
+    def __init__(self, context: BrowserContext, address: str, query: str) -> None:
+        self.page, self.errors, self.hosts = context.new_page(), list[str](), set[str]()
+        self.page.on("console", lambda message: self.errors.append(message.text) if message.type == "error" else None)
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.page.on("request", lambda request: self.hosts.add(request.url.split("/")[2]))
+        self.page.goto(f"{address}/tha4/live?{query}")
+        self.root = self.page.locator("#tha4-live")
+
+    def wait_drawn(self, by: str) -> None:
+        """Wait for a frame of the page or the server."""
+        expect(self.root).to_have_attribute("data-by", by, timeout=PATIENCE)
+
+    def wait_connected(self) -> None:
+        expect(self.root).to_have_attribute("data-connected", "true", timeout=PATIENCE)
+
+    def wait_pose(self, condition: str) -> None:
+        """Wait until JavaScript that has the pose by names as `pose` is true."""
+        self.page.wait_for_function(
+            f"""() => {{
+                const {{ page }} = document.getElementById("tha4-live");
+                const values = page.engine.pose(performance.now() / 1000);
+                const pose = Object.fromEntries(page.library.parameters.map((one, i) => [one.name, values[i]]));
+                return {condition};
+            }}""",
+            timeout=PATIENCE,
+        )
+
+    def picture(self) -> NDArray[np.float64]:
+        """The stage as it is seen, `[H, W, 4]`."""
+        picture = self.page.locator(".stage").screenshot(omit_background=True)
+        return np.asarray(Image.open(io.BytesIO(picture)).convert("RGBA"), np.float64)
+
+    def change(self, **options: Any) -> None:
+        """Change options as the controls do."""
+        self.page.evaluate("(some) => document.getElementById('tha4-live').page.change(some)", options)
+
+
+@pytest.fixture(scope="module")
+def voice(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A sound file: half a second of "a" after half a second of silence, which the microphone repeats."""
+    path = tmp_path_factory.mktemp("voice") / "voice.wav"
+    samples = np.concatenate([np.zeros(RATE // 2), vowel("a", 0.5, rate=RATE)])
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(RATE)
+        file.writeframes((np.clip(samples, -1, 1) * 32767).astype("<i2").tobytes())
+    return path
+
+
+@pytest.fixture(scope="module")
+def with_microphone(chromium: Callable[..., Browser], voice: Path) -> Browser:
+    """A browser with a WebGPU adapter, and a microphone that needs no permission."""
+    fake = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
+    return chromium(*SOFTWARE_GPU, *fake, f"--use-file-for-fake-audio-capture={voice}")
+
+
+@pytest.fixture(scope="module")
+def context(with_microphone: Browser) -> Iterator[BrowserContext]:
+    context = with_microphone.new_context(viewport={"width": 900, "height": 600})
+    context.grant_permissions(["clipboard-read", "clipboard-write", "microphone"])
+    yield context
+    context.close()
+
+
+@pytest.fixture(scope="module")
+def opened(context: BrowserContext, web_server: ComfyUI) -> Iterator[LivePage]:
+    """One page for all tests: it compiles its kernels for ten seconds. It asks no other host for anything."""
+    live = LivePage(context, web_server.address, STILL)
+    live.wait_drawn("page")
+    yield live
+    assert live.errors == []
+    assert live.hosts == {web_server.address.split("/")[2]}
+
+
+@pytest.fixture
+def live(opened: LivePage) -> LivePage:
+    """That page as it was at first."""
+    opened.page.evaluate("() => document.getElementById('tha4-live').page.expressions.choose(null)")
+    opened.change(mouse=True, microphone=False, background="color", controls=True, share=False, session="main")
+    return opened
+
+
+def drawn(live: LivePage) -> int:
+    return int(live.root.get_attribute("data-drawn") or 0)
+
+
+def test_the_character_looks_at_the_mouse_and_nothing_is_drawn_at_rest(live: LivePage) -> None:
+    live.page.mouse.move(20, 300)
+    live.wait_pose("pose.head_y > 0.3 && pose.iris_rotation_y > 0.5")
+    left = live.picture()
+    live.page.mouse.move(590, 300)
+    live.wait_pose("pose.head_y < -0.3")
+    live.page.wait_for_function("() => document.getElementById('tha4-live').page.pose?.[40] < -0.3", timeout=PATIENCE)
+    live.page.wait_for_timeout(1500)  # the last frames of the movement
+    assert np.abs(live.picture() - left).mean() > 1
+    before = drawn(live)
+    live.page.wait_for_timeout(1500)
+    assert drawn(live) - before <= 1
+
+
+def test_a_transparent_background_is_transparent_and_a_colour_is_not(live: LivePage) -> None:
+    live.page.select_option("select[name='background']", "none")
+    alpha = live.picture()[..., 3]
+    assert alpha[:20].max() == 0
+    assert alpha.max() == 255
+    live.page.select_option("select[name='background']", "green")
+    assert live.picture()[5, 5].tolist() == [0, 0xB1, 0x40, 255]
+
+
+def test_keys_switch_expressions_on_and_off(live: LivePage) -> None:
+    live.page.keyboard.press("2")
+    live.wait_pose("pose.eye_happy_wink_left > 0.95")
+    row = live.page.locator("[data-name='happy'] .expression")
+    expect(row).to_have_attribute("aria-pressed", "true")
+    live.page.keyboard.press("Escape")
+    live.wait_pose("pose.eye_happy_wink_left === 0")
+    expect(row).to_have_attribute("aria-pressed", "false")
+    live.page.locator("[data-name='sad'] .key").click()
+    live.page.keyboard.press("x")
+    live.page.keyboard.press("x")
+    live.wait_pose("pose.mouth_lowered_corner_left > 0.95")
+
+
+def test_a_voice_opens_the_mouth(live: LivePage) -> None:
+    live.page.check("input[name='microphone']")
+    live.wait_pose("pose.mouth_aaa > 0.4")
+    live.wait_pose("pose.mouth_aaa + pose.mouth_ooo + pose.mouth_eee < 0.05")
+    live.page.uncheck("input[name='microphone']")
+    assert live.page.evaluate("() => document.getElementById('tha4-live').page.microphone.stream") is None
+
+
+def test_the_settings_are_remembered_and_all_of_them_fit_a_url(live: LivePage, context: BrowserContext) -> None:
+    live.page.check("input[name='mirror']")
+    live.page.locator("input[name='scale']").fill("1.5")
+    live.page.wait_for_timeout(500)
+    stored = live.page.evaluate("() => JSON.parse(localStorage.getItem('tha4.live'))")
+    assert (stored["mirror"], stored["scale"]) == (True, 1.5)
+    live.page.locator("[data-name='copy']").click()
+    expect(live.root).to_have_attribute("data-url", live.page.evaluate("() => navigator.clipboard.readText()"))
+    url = live.root.get_attribute("data-url") or ""
+    assert {"controls=0", "background=none", "mouse=0", "mirror=1", "scale=1.5"} <= set(url.split("?")[1].split("&"))
+    live.change(mirror=False, scale=1)
+
+
+def test_obs_shows_what_another_page_drives(live: LivePage, context: BrowserContext) -> None:
+    live.change(session="obs")
+    live.wait_connected()
+    live.page.locator("[data-name='copy']").click()
+    url = live.page.evaluate("() => navigator.clipboard.readText()")
+    address, query = url.split("/tha4/live?")
+    obs = LivePage(context, address, query.replace("renderer=page", "renderer=server"))
+    obs.wait_drawn("server")
+    obs.wait_connected()
+    assert not obs.page.locator(".panel").is_visible()
+    picture = obs.picture()
+    assert (picture[..., 3].min(), picture[..., 3].max()) == (0, 255)
+    live.page.bring_to_front()
+    live.page.mouse.move(20, 300)
+    live.page.mouse.move(25, 310)
+    live.page.keyboard.press("1")
+    obs.wait_pose("pose.head_y > 0.3 && pose.mouth_raised_corner_left > 0.9")
+    assert obs.errors == []
+    obs.page.close()
+
+
+def test_what_the_server_says_is_spoken(live: LivePage, web_server: ComfyUI) -> None:
+    live.change(session="speech")
+    live.wait_connected()
+    timings = "WEBVTT\n\n00:00.000 --> 00:05.000\naaaaa\n"
+    live.page.wait_for_function("() => document.getElementById('tha4-live').dataset.pages === '1'", timeout=PATIENCE)
+    live.page.evaluate(SAY, timings)
+    live.wait_pose("pose.mouth_aaa > 0.5")
+
+
+def test_without_webgpu_the_server_renders_and_the_page_says_so(browser: Browser, web_server: ComfyUI) -> None:
+    context = browser.new_context()
+    live = LivePage(context, web_server.address, "size=64&idle=0")
+    live.wait_drawn("server")
+    expect(live.page.get_by_role("alert")).to_contain_text("no WebGPU")
+    live.page.select_option("select[name='renderer']", "page")
+    expect(live.page.get_by_role("alert")).to_contain_text("Choose")
+    context.close()
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "scale=1e9&x=NaN&session=../..&background=url(x)&keys=[1&neutral=7&student=%00",
+        "mirror=maybe&fps=-1&size=2.5e9&y=null",
+        "__proto__=1&constructor=2&zzz=3",
+    ],
+)
+def test_a_url_with_nonsense_is_a_page_as_at_first(modules: Page, query: str) -> None:
+    options, first = modules.evaluate(
+        """async (query) => {
+            const { OPTIONS, readOptions } = await import("/live/options.js");
+            return [readOptions(new URLSearchParams(query), { getItem: () => "{broken" }), OPTIONS];
+        }""",
+        query,
+    )
+    different = {name for name, value in options.items() if value != first.get(name, "?")}
+    assert different <= {"student"}
+
+
+def test_any_options_survive_a_url_and_the_browsers_memory(modules: Page) -> None:
+    wanted, by_url, remembered = modules.evaluate("""async () => {
+        const { OPTIONS, readOptions, storeOptions, toQuery } = await import("/live/options.js");
+        const wanted = {
+            ...OPTIONS, student: "a/b ü&=.safetensors", session: "x_1-y", mouse: false, microphone: true,
+            background: "picture", color: "#ABCDEF", picture: "a b.png", crop: "bust", scale: 0.37, x: -1.5, y: 0.25,
+            size: 640, fps: 24, renderer: "server", mirror: true, smoothing: 0, idle: 0.15, head: 1.3, body: 0,
+            mouth: 2, recentre: 0, silence: -33, sound: false, controls: false, language: "ja", keys: { happy: "h" },
+            neutral: { shapes: { jawOpen: 0.25 }, angles: [1.5, -2, 0] },
+        };
+        const store = {};
+        storeOptions(wanted, { setItem: (name, value) => (store[name] = value) });
+        const nothing = { getItem: () => null };
+        return [wanted, readOptions(new URLSearchParams(toQuery(wanted).toString()), nothing),
+            readOptions(new URLSearchParams(), { getItem: (name) => store[name] })];
+    }""")
+    assert by_url == wanted
+    assert remembered == wanted

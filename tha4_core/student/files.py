@@ -64,7 +64,13 @@ def write(path: Path, files: StudentFiles) -> None:
 def to_bytes(files: StudentFiles) -> bytes:
     """A student as the bytes of one .safetensors file. The same student gives the same bytes."""
     tensors, metadata = _encode(files)
-    return save({key: value.contiguous() for key, value in tensors.items()}, dict(sorted(metadata.items())))
+    content = save({key: value.contiguous() for key, value in tensors.items()}, metadata)
+    end = 8 + int.from_bytes(content[:8], "little")
+    # The library writes metadata in another order each time.
+    header = json.loads(content[8:end]) | {"__metadata__": dict(sorted(metadata.items()))}
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text + content[end:]
 
 
 def _encode(files: StudentFiles) -> tuple[StateDict, dict[str, str]]:

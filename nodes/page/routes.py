@@ -2,6 +2,7 @@
 
     GET  /tha4/library   the parameters, the expressions, the characters, and the numbers of the live page
     GET  /tha4/student   ?name= -> a student as one .safetensors file, for the page's own renderer
+    GET  /tha4/puppet    ?filename=&subfolder= -> a page that Export Puppet wrote, in a sandbox
     GET  /tha4/live      the live page, an HTML document; its files are under /tha4/web
     POST /tha4/frame     {"character": {"kind", "name"}, "pose", "size", "lossless", "client"} -> a WebP with alpha
     POST /tha4/picture   {"source": {"kind", "name", "opaque"}, "client"} -> the picture of a Load Character, a WebP
@@ -29,7 +30,7 @@ from ...tha4_core.motion import reading
 from ...tha4_core.motion.live import library
 from ...tha4_core.pose import COUNT, NAMES, check_poses, make_pose
 from .. import host
-from . import motions, pictures, preview
+from . import exports, motions, pictures, preview
 from .live import document
 from .live import routes as live
 from .preview_queue import Job, PreviewQueue
@@ -57,6 +58,7 @@ def register() -> None:
 
     table.get("/tha4/library")(with_json_errors(_library))
     table.get("/tha4/student")(with_json_errors(student_response))
+    table.get("/tha4/puppet")(with_json_errors(exports.page_response))
     post("/tha4/frame", _frame_job, "image/webp")
     post("/tha4/picture", pictures.picture_job, "image/webp")
     post("/tha4/fit", pictures.fit_job, "application/json")

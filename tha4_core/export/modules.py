@@ -25,9 +25,10 @@ _NAME = re.compile(r"(\w+)(?: as (\w+))?")
 def bundle(root: Path, entry: str) -> str:
     """The module `entry` (a path below the folder `root`, with /) and all that it imports, as one script.
 
-    The script is the content of a `<script type="module">`. `new URL("./other.js", import.meta.url)` becomes a
-    data: URL with the other module's text, which must import nothing (a page from a file may not load a blob: as worklet). The same files give the same script, whatever their
-    line ends. Raises PageError, naming the module: it is missing, imports in a circle, or has a form that is not known.
+    It is the content of a `<script type="module">`. `new URL("./other.js", import.meta.url)` becomes a data: URL
+    with the other module's text, which must import nothing: a page that is a file may not load a blob: as a worklet.
+    The same files give the same script, whatever their line ends. Raises PageError, naming a module that is missing,
+    imports itself, or has a form that is not known.
     """
     bundler = _Bundler(root)
     bundler.add(entry, ())

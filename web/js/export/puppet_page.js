@@ -33,7 +33,7 @@ export class PuppetPage {
     for (const name of ["mouse", "microphone"]) this.switch(name, this.options[name]);
     const why = await this.#start();
     this.root.dataset.moves = why === null;
-    if (why !== null) this.tell(why, Infinity);
+    if (why !== null) this.#stay(why);
     window.puppet.opened(why === null);
   }
 
@@ -98,10 +98,17 @@ export class PuppetPage {
     }
   }
 
+  /** The GPU is gone for good. */
   #fail(error) {
     this.loop?.use(null);
+    this.#stay(text("The character cannot be shown: {why}", { why: error.message }));
+  }
+
+  /** Show the still, and why it does not move. */
+  #stay(why) {
     this.stage.show(this.still);
-    this.tell(text("The character cannot be shown: {why}", { why: error.message }), Infinity);
+    this.buttons.mouse.parentElement.hidden = true;
+    this.tell(why, Infinity);
   }
 
   #limits() {

@@ -8,6 +8,7 @@ from . import host
 from .arithmetic import CombinePoses, EditPoses, Expression
 from .character import LoadCharacter
 from .distill import DistillStudent
+from .export_puppet import ExportPuppet
 from .idle import IdleMotion
 from .lip_sync import LipSync
 from .page import routes
@@ -39,6 +40,7 @@ NODES: list[type[io.ComfyNode]] = [
     StudentRender,
     RenderVideo,
     SaveVideo,
+    ExportPuppet,
 ]
 
 

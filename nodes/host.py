@@ -197,6 +197,16 @@ def in_output_folder(path: Path) -> str:
     return "" if folder == "." else folder
 
 
+def output_path(folder: str, name: str) -> Path | None:
+    """The full path of a file in the output folder, as ComfyUI names it; None for a path that leads out of it."""
+    output = Path(folder_paths.get_output_directory()).resolve()
+    try:
+        path = (output / folder / name).resolve()
+    except (OSError, ValueError):
+        return None
+    return path if path.is_relative_to(output) else None
+
+
 def workflow_metadata(hidden: io.HiddenHolder) -> dict[str, str]:
     """The texts from which ComfyUI opens the workflow of a saved file; none where the user has disabled metadata."""
     if args.disable_metadata:

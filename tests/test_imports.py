@@ -21,7 +21,7 @@ FLOORS = (
     {"tha4_core.picture"},
     {"tha4_core.networks"},
     {"tha4_core.teacher", "tha4_core.student", "tha4_core.motion", "tha4_core.video"},
-    {"tha4_core.demo"},
+    {"tha4_core.demo", "tha4_core.export"},
     {"tha4_core.distill"},
     {"tha4_core"},
     {"nodes"},

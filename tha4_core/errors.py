@@ -41,3 +41,7 @@ class DistillError(THA4Error):
 
 class VideoError(THA4Error):
     """A video that cannot be written as it was asked for."""
+
+
+class PageError(THA4Error):
+    """A page that cannot be written as it was asked for."""

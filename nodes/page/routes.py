@@ -3,6 +3,7 @@
     GET  /tha4/library   parameters, expressions, characters, teachers, the live page's numbers, whether there is a GPU
     GET  /tha4/student   ?name= -> a student as one .safetensors file, for the page's own renderer
     GET  /tha4/distill   ?name= -> the state and the history of a distillation, for the monitor
+    GET  /tha4/puppet    ?filename=&subfolder= -> a page that Export Puppet wrote, in a sandbox
     GET  /tha4/live      the live page, an HTML document; its files are under /tha4/web
     POST /tha4/frame     {"character": {"kind", "name"}, "pose", "size", "lossless", "client"} -> a WebP with alpha
     POST /tha4/teacher_frame
@@ -33,7 +34,7 @@ from ...tha4_core.motion import reading
 from ...tha4_core.motion.live import library
 from .. import host
 from ..teacher import teachers
-from . import distillations, motions, pictures, preview, teacher_frames
+from . import distillations, exports, motions, pictures, preview, teacher_frames
 from .live import routes as live
 from .preview_queue import QUEUE, Job, PreviewQueue
 from .request import MAX_NAME, NO_STORE, Handler, Refused, json_object, queued_response, text, with_json_errors
@@ -63,6 +64,7 @@ def register() -> None:
     table.get("/tha4/library")(with_json_errors(_library))
     table.get("/tha4/student")(with_json_errors(student_response))
     table.get("/tha4/distill")(with_json_errors(distillations.status_response))
+    table.get("/tha4/puppet")(with_json_errors(exports.page_response))
     post("/tha4/frame", _frame_job, "image/webp")
     post("/tha4/teacher_frame", teacher_frames.frame_job, "image/webp", queue=slow)
     post("/tha4/picture", pictures.picture_job, "image/webp")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -70,6 +70,13 @@ class Character:
         side = min(*picture.size, LARGEST_SOURCE)
         source = square_picture(picture, side) if side > images.SIZE else None
         return cls(square_picture(picture), name, source, tuple(notes))
+
+    def for_frames(self, size: int) -> Character:
+        """The same character with a source no larger than frames of that size need; without one up to 512."""
+        if self.source is None or len(self.source) <= size:
+            return self
+        source = square_picture(Image.fromarray(self.source.numpy()), size) if size > images.SIZE else None
+        return replace(self, source=source)
 
     @cached_property
     def image(self) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -63,9 +64,15 @@ class Student(nn.Module):
         """
         files.write(Path(path), self._content(self.metadata))
 
-    def to_bytes(self) -> bytes:
-        """The same file as bytes, of the metadata only name and licence: what a page needs to render it."""
-        return files.to_bytes(self._content({key: self.metadata[key] for key in ("licence",) if key in self.metadata}))
+    def to_bytes(self, largest: int | None = None) -> bytes:
+        """The same file as bytes, of the metadata only name and licence: what a page needs to render it.
+
+        `largest` is the size of the largest frame that it is for: the character's picture is no larger in it.
+        """
+        content = self._content({key: self.metadata[key] for key in ("licence",) if key in self.metadata})
+        return files.to_bytes(
+            content if largest is None else replace(content, character=content.character.for_frames(largest))
+        )
 
     def _content(self, metadata: dict[str, str]) -> files.StudentFiles:
         networks = {name: _on_cpu(self.get_submodule(name)) for name in files.NETWORKS}

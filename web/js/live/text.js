@@ -15,9 +15,15 @@ export const language = () => spoken;
 /** Load the translations for `wanted`, else for what ComfyUI is set to, else for what the browser prefers. */
 export async function loadTexts(wanted) {
   const chosen = wanted || (await json("../settings/Comfy.Locale")) || navigator.language || "en";
-  spoken = String(chosen).split("-")[0];
+  const language = String(chosen).split("-")[0];
+  useTexts(language, language === "en" ? {} : (await json("../i18n"))?.[language]?.tha4);
+}
+
+/** Be in a language, such as `ja`, with these translations of it, `{ENGLISH: TRANSLATED}`. */
+export function useTexts(language, texts = {}) {
+  spoken = language;
+  translations = texts;
   document.documentElement.lang = spoken;
-  if (spoken !== "en") translations = (await json("../i18n"))?.[spoken]?.tha4 ?? {};
 }
 
 /** What the server has there, or null: without it the page is in English. */

@@ -1,0 +1,80 @@
+"""Export Puppet in a running ComfyUI: the file, what the node shows, and the route that shows the page."""
+
+from __future__ import annotations
+
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Callable
+from http.client import HTTPMessage
+from typing import Any
+
+import pytest
+
+from tests.host.comfyui import ComfyUI, Prompt
+from tests.host.test_graphs import NO_HUB, node
+
+DEFAULTS = {
+    "filename_prefix": "pages/%date:yyyy%", "title": "", "background": "none", "background_color": "#22262e",
+    "size": 512, "idle": True, "mouse": True, "microphone": False,
+}  # fmt: skip
+
+
+def export(**inputs: Any) -> Prompt:
+    return {
+        "1": node("THA4LoadStudent", student="demo", **NO_HUB),
+        "2": node("THA4ExportPuppet", student=["1", 0], **DEFAULTS | inputs),
+    }
+
+
+def get(server: ComfyUI, **query: str) -> tuple[int, bytes, HTTPMessage]:
+    url = f"{server.address}/tha4/puppet?{urllib.parse.urlencode(query)}"
+    try:
+        with urllib.request.urlopen(url, timeout=30) as answer:
+            return answer.status, answer.read(), answer.headers
+    except urllib.error.HTTPError as error:
+        return error.code, error.read(), error.headers
+
+
+def test_a_page_is_saved_shown_and_served_in_a_sandbox(server: ComfyUI) -> None:
+    run = server.queue(export(title="Mine & yours"))
+    assert run.error == ""
+    (saved,) = run.outputs("2")["tha4_puppet"]
+    path = server.file(saved)
+    assert path.parent == server.base / "output" / "pages"
+    assert path.name.startswith("20")
+    content = path.read_bytes()
+    assert b"<title>Mine &amp; yours</title>" in content
+    assert '"ポインターを見る"'.encode("unicode_escape").replace(b"\\U0000", b"\\u") in content
+    (text,) = run.outputs("2")["text"]
+    assert text.splitlines() == [str(path), f"{len(content) / 1e6:.2f} MB"]
+    assert [one.name for one in path.parent.iterdir() if one.name.startswith(".")] == []
+    status, body, headers = get(server, **saved)
+    assert (status, body) == (200, content)
+    assert headers["Content-Type"].startswith("text/html")
+    assert headers["Content-Security-Policy"].startswith("sandbox allow-scripts;")
+
+
+def test_only_pages_of_the_output_folder_are_served(server: ComfyUI) -> None:
+    (server.base / "output" / "secret.txt").write_text("secret")
+    (server.base / "outside.html").write_text("secret")
+    for query in (
+        {"filename": "secret.txt"},
+        {"filename": "outside.html", "subfolder": ".."},
+        {"filename": "../outside.html"},
+        {"filename": str(server.base / "outside.html")},
+        {"filename": "missing.html"},
+        {"filename": "a\0.html"},
+        {"subfolder": "x"},
+    ):
+        status, body, _ = get(server, **query)
+        assert status in (400, 404), query
+        assert b"secret" not in body
+
+
+def test_a_wrong_colour_writes_nothing(call: Callable[..., Any], server: ComfyUI) -> None:
+    (student, _) = call("THA4LoadStudent", student="demo", **NO_HUB)
+    changed = {"filename_prefix": "wrong/page", "background": "color", "background_color": "reddish"}
+    with pytest.raises(ValueError, match="no colour"):
+        call("THA4ExportPuppet", student=student, **DEFAULTS | changed)
+    assert not list((server.base / "output").glob("wrong/*"))

@@ -271,6 +271,6 @@ def _check_space(folder: Path, poses: int) -> None:
     needed, free = poses * BYTES_PER_POSE, shutil.disk_usage(folder).free
     if poses and needed + MIN_FREE > free:
         raise DistillError(
-            f"{folder}: the teacher's frames for {poses} poses need {needed / 1e9:.1f} GB, and {free / 1e9:.1f} GB are "
-            "free. Free some disk space, or choose a preset with fewer poses."
+            f"{folder}: the teacher's frames for {poses} pose{'s' * (poses > 1)} need {needed / 1e9:.1f} GB, and "
+            f"{free / 1e9:.1f} GB are free. Free some disk space, or choose a preset with fewer poses."
         )

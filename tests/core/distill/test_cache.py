@@ -135,7 +135,7 @@ def test_frames_that_are_there_need_no_room(job: Make, monkeypatch: pytest.Monke
     made = job(poses=sample_poses(5, 99), name="roomless")
     free = 10**8
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=free))
-    with pytest.raises(DistillError, match=r"frames for 5 poses need 0\.0 GB, and 0\.1 GB are free. Free some disk"):
+    with pytest.raises(DistillError, match=r"frames for 1 pose need 0\.0 GB, and 0\.1 GB are free. Free some disk"):
         distill(made)
     free = 10**12
     distill(made)

@@ -295,6 +295,20 @@ def _train_for(trainer: Trainer, seconds: float) -> None:
         trainer.step()
 
 
+def sameness(bench: Bench) -> Iterator[Row]:
+    """How far the GPU's trainer is from the plain one after a few steps of each size; TF32 would hide it."""
+    with tempfile.TemporaryDirectory() as folder:
+        preset = Preset("check", "", 8, 20, 1024, 64, 4)
+        with _targets(bench, Path(folder), preset.poses, 0) as targets:
+            trainers = [make(bench, preset, targets) for make in TRAINERS.values()]
+            for trainer in trainers:
+                while not trainer.done:
+                    trainer.step()
+            plain, ours = ([p.detach().flatten() for p in t.student.parameters()] for t in trainers)
+            apart = max(float((a - b).norm() / a.norm()) for a, b in zip(plain, ours, strict=True))
+            yield {"steps": preset.steps, "weights apart, relative": apart, "within 1e-3": apart < 1e-3}
+
+
 def quality(bench: Bench) -> Iterator[Row]:
     """Seconds of training to reach each of LEVELS over the rig's figure, on poses that were not trained on."""
     with tempfile.TemporaryDirectory() as folder, matrix_precision("tf32"):
@@ -376,10 +390,18 @@ PARTS: dict[str, Callable[[Bench], Iterator[Row]]] = {
     "student, one pose": student_latency,
     "student, many poses": student_throughput,
     "teacher": teacher,
+    "training is the same": sameness,
     "training": training,
     "quality": quality,
 }
-SHARES = {"student, one pose": 12, "student, many poses": 12, "teacher": 22, "training": 14, "quality": 40}
+SHARES = {
+    "student, one pose": 12,
+    "student, many poses": 12,
+    "teacher": 22,
+    "training is the same": 3,
+    "training": 14,
+    "quality": 40,
+}
 
 
 def _options() -> argparse.Namespace:

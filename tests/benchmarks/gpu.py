@@ -17,6 +17,7 @@ import tempfile
 import time
 import traceback
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -169,9 +170,12 @@ def _latency(bench: Bench, student: Student, pose: Tensor, size: int, kernel: gp
     likeness, seconds = gpu.psnr(render(), exact), bench.timed(render, 0.5)
     row: Row = {"ms": seconds * 1e3, "with graph, ms": "", "dB": likeness, "graph, dB": "", "peak MB": ""}
     if bench.device.type == "cuda":
-        replay = gpu.capture_cuda_graph(lambda pose: _student_frames(student, pose, size, kernel)(), pose)
-        row["with graph, ms"] = bench.timed(lambda: replay(pose), 0.5) * 1e3
-        row["graph, dB"] = gpu.psnr(replay(pose), exact)
+        try:
+            replay = gpu.capture_cuda_graph(lambda pose: _student_frames(student, pose, size, kernel)(), pose)
+            row["with graph, ms"] = bench.timed(lambda: replay(pose), 0.5) * 1e3
+            row["graph, dB"] = gpu.psnr(replay(pose), exact)
+        except RuntimeError as error:
+            row["with graph, ms"] = str(error)[:200]
     return row | {"peak MB": peak()}
 
 
@@ -224,25 +228,34 @@ def teacher(bench: Bench) -> Iterator[Row]:
         network: {key: recipe_tensor(network, key, list(shape)) for key, shape in shapes.items()}
         for network, shapes in Teacher.shapes().items()
     }
-    exact = Teacher.from_state_dicts(weights).to(bench.device).targets(character, poses[:1]).frame
+    with _convolutions(tf32=False):
+        exact = Teacher.from_state_dicts(weights).to(bench.device).targets(character, poses[:1]).frame
     for name, precision in {"float32": torch.float32}.items() if bench.is_small else TEACHER_PRECISIONS.items():
         made = Teacher.from_state_dicts(weights, precision).to(bench.device)
         for batch in (1,) if bench.is_small else (1, 4, 8, 16, 32):
             if bench.is_over:
                 return
             render = partial(made.targets, character, poses[:batch])
-            with matrix_precision("tf32" if name == "TF32" else "float32"):
+            with _convolutions(tf32=name == "TF32"):
                 yield {"precision": name, "poses at once": batch} | _tried(partial(_teacher, bench, render, exact))
 
 
-def _teacher(bench: Bench, render: Callable[[], Targets], exact: Tensor) -> Row:
-    peak, tf32 = bench.peak(), torch.backends.cudnn.allow_tf32
-    torch.backends.cudnn.allow_tf32 = torch.get_float32_matmul_precision() == "high"
+@contextmanager
+def _convolutions(*, tf32: bool) -> Iterator[None]:
+    """PyTorch's convolutions of float32 are TF32 unless told otherwise; matrix products the other way round."""
+    before = torch.backends.cudnn.allow_tf32
+    torch.backends.cudnn.allow_tf32 = tf32
     try:
-        seconds = bench.timed(render)
-        frames = render().frame
+        with matrix_precision("tf32" if tf32 else "float32"):
+            yield
     finally:
-        torch.backends.cudnn.allow_tf32 = tf32
+        torch.backends.cudnn.allow_tf32 = before
+
+
+def _teacher(bench: Bench, render: Callable[[], Targets], exact: Tensor) -> Row:
+    peak = bench.peak()
+    seconds = bench.timed(render)
+    frames = render().frame
     seconds /= len(frames)
     return {
         "ms a frame": seconds * 1e3,

@@ -69,6 +69,16 @@ def test_a_teacher_shows_as_many_poses_at_once_as_fit(
     assert run.poses_at_once(torch.device(device)) == count
 
 
+def test_a_teacher_computes_in_what_the_command_says(monkeypatch: pytest.MonkeyPatch, rig: DemoRig) -> None:
+    loaded: list[tuple[str, torch.dtype]] = []
+    monkeypatch.setattr(__main__.Teacher, "load", lambda *about: loaded.append(about) or rig)
+    monkeypatch.setattr(__main__, "distill", lambda job, **_: None)
+    options = ("--name", "none", "--device", "cpu", "--teacher", "five files", "--teacher-precision", "float16")
+    monkeypatch.setattr(sys, "argv", ["distill", "train", *options])
+    assert __main__.main() == 0
+    assert loaded == [("five files", torch.float16)]
+
+
 class TwoGPUs:
     """Stands in for torch.cuda and torch.distributed on a machine with two GPUs."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import TypeVar
 
 import torch
@@ -13,12 +14,18 @@ T = TypeVar("T")
 def run_aside(work: Callable[[], T], device: torch.device) -> T:
     """`work()` on a stream of its own, as it must have run once before `capture`: set-up may not be part of a graph."""
     with torch.cuda.device(device):
-        stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+        stream = _side_stream(torch.cuda.current_device())
         stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(stream):
             result = work()
         torch.cuda.current_stream().wait_stream(stream)
     return result
+
+
+@cache
+def _side_stream(index: int) -> torch.cuda.Stream:
+    """One for each device: PyTorch keeps unused memory for each stream apart."""
+    return torch.cuda.Stream(index)  # type: ignore[no-untyped-call]
 
 
 def capture(work: Callable[[], T], device: torch.device) -> tuple[Callable[[], None], T]:

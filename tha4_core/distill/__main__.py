@@ -23,6 +23,7 @@ from ..demo import DemoRig, demo_character
 from ..errors import DistillError, THA4Error
 from ..picture.character import Character
 from ..student import Student
+from ..teacher import PRECISIONS as TEACHER_PRECISIONS
 from ..teacher import Teacher
 from . import PRECISIONS, PRESETS, Job, Report, distill, evaluate, read_poses, sample_poses
 from .evaluation import side_by_side
@@ -92,6 +93,12 @@ def _parse() -> argparse.Namespace:
     train.add_argument("--poses", type=Path, help="learn from the poses of this file instead of the preset's")
     train.add_argument("--seed", type=int, default=0)
     train.add_argument("--precision", choices=PRECISIONS, default=PRECISIONS[0])
+    train.add_argument(
+        "--teacher-precision",
+        choices=[str(dtype).removeprefix("torch.") for dtype in TEACHER_PRECISIONS],
+        default="float32",
+        help="what a teacher's networks compute in (default: %(default)s; the node takes float16 on an NVIDIA GPU)",
+    )
     train.add_argument("--students", type=Path, default=Path(), help="where the student goes (default: here)")
     train.add_argument("--work", type=Path, default=Path("distill"), help="where checkpoints and teacher's frames go")
     train.add_argument("--start-from", type=Path, help="a student to go on from, at the recipe's middle")
@@ -114,7 +121,7 @@ def _train(options: argparse.Namespace) -> int:
         preset = preset.over(options.steps)
     job = Job(
         character=_character(options.character),
-        teacher=_teacher(options.teacher, options.device),
+        teacher=_teacher(options.teacher, options.device, getattr(torch, options.teacher_precision)),
         name=options.name,
         students=options.students,
         work=options.work,
@@ -148,8 +155,8 @@ def _character(name: str) -> Character:
     return demo_character() if name == "demo" else Character.load(name)
 
 
-def _teacher(name: str, device: torch.device | str) -> Teacher | DemoRig:
-    return (DemoRig() if name == "demo" else Teacher.load(name)).to(device)
+def _teacher(name: str, device: torch.device | str, precision: torch.dtype = torch.float32) -> Teacher | DemoRig:
+    return (DemoRig() if name == "demo" else Teacher.load(name, precision)).to(device)
 
 
 class _Printer:

@@ -50,9 +50,12 @@ def evaluate(
     student: Student, targets: TargetCache, indices: list[int] | None = None, tick: Callable[[], None] | None = None
 ) -> Scores:
     """Scores over the poses of the targets (or some of them), one after another on the student's device."""
-    return compare(
-        lambda pose: (_face(student, pose), student.render(pose, tick=tick)[0].movedim(0, -1)), targets, indices
-    )
+
+    def frame(pose: Tensor) -> Tensor:
+        # Exact, and nothing kept ready for weights that are trained on.
+        return student.render(pose, tick=tick, precision="float32", keep_memory=False)[0].movedim(0, -1)
+
+    return compare(lambda pose: (_face(student, pose), frame(pose)), targets, indices)
 
 
 @torch.no_grad()

@@ -80,8 +80,9 @@ class Reporter:
     @torch.no_grad()
     def _preview(self) -> Image.Image:
         """The first held-out pose: the teacher left, the student right."""
-        student = self._trainer.student.render(self._held_out.poses[:1], size=_PREVIEW_SIZE)[0].cpu()
-        pictures = images.over_background(torch.stack([self._teacher, student]), torch.full((1, 1, 1, 3), 0.25))
+        pose, student = self._held_out.poses[:1], self._trainer.student
+        frame = student.render(pose, size=_PREVIEW_SIZE, precision="float32", keep_memory=False)[0].cpu()
+        pictures = images.over_background(torch.stack([self._teacher, frame]), torch.full((1, 1, 1, 3), 0.25))
         return Image.fromarray((torch.cat([*pictures], dim=1) * 255).round().to(torch.uint8).numpy())
 
 

@@ -44,9 +44,34 @@ def group_norm(
     Computed in float32, returned in the precision of `x`. `inplace` allows the result to take the memory of `x`.
     """
     if x.device.type != "cpu":
+        if x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous():
+            return channels_last_norm(x, groups, weight, bias, silu=silu)
         return _by_torch(x.float(), groups, weight, bias, silu).to(x.dtype)
     inplace = inplace or x.dtype != torch.float32  # a conversion makes a copy, which may be overwritten
     return cpu.group_norm(x.float(), groups, weight, bias, silu=silu, inplace=inplace).to(x.dtype)
+
+
+def channels_last_norm(x: Tensor, groups: int, weight: Tensor, bias: Tensor, *, silu: bool) -> Tensor:
+    """`group_norm` of channels-last features on a GPU, where PyTorch's own kernel first copies them to another layout.
+
+    In float16 with SiLU 24 bytes of memory traffic a number, where conversions, copies and that kernel take some 44.
+    """
+    n, channels, height, width = x.shape
+    sums = x.sum((2, 3), dtype=torch.float32)
+    squares = torch.linalg.vector_norm(x, dim=(2, 3), dtype=torch.float32).square()
+    mean, square = (
+        (part.view(n, groups, -1).sum(2, keepdim=True) / (channels // groups * height * width))
+        .expand(-1, -1, channels // groups)
+        .reshape(n, channels)
+        for part in (sums, squares)
+    )
+    scale = weight * ((square - mean * mean).clamp(min=0) + EPSILON).rsqrt()
+    shift = bias - mean * scale
+    scale, shift = scale[:, :, None, None], shift[:, :, None, None]
+    if not silu:
+        return torch.addcmul(shift, x, scale, out=torch.empty_like(x))
+    normal = torch.addcmul(shift, x, scale, out=torch.empty_like(x, dtype=torch.float32))
+    return functional.silu(normal, inplace=True).to(x.dtype)
 
 
 def _by_torch(x: Tensor, groups: int, weight: Tensor, bias: Tensor, silu: bool) -> Tensor:

@@ -6,7 +6,7 @@ import triton
 import triton.language as tl
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["top", "left"])  # one kernel for all sizes of frames
 def level_kernel(
     first,
     of_pose,

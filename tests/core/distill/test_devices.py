@@ -13,7 +13,7 @@ from torch import Tensor
 from tests.core.distill.conftest import TINY
 from tests.elsewhere import ELSEWHERE, LikeMPS
 from tha4_core.demo import DemoRig, demo_character
-from tha4_core.distill import __main__, sample_poses
+from tha4_core.distill import __main__, run, sample_poses
 from tha4_core.distill.batches import BodySampler, FaceSampler, load_faces
 from tha4_core.distill.target_cache import TargetCache, compute_targets
 from tha4_core.distill.trainer import Trainer
@@ -57,6 +57,26 @@ def test_processes_share_nothing_that_is_on_the_cpu(trainer: Trainer, monkeypatc
     with LikeMPS():
         trainer.step()
     assert len(reduced) == 3  # two networks' gradients and the loss
+
+
+@pytest.mark.parametrize(
+    ("device", "free", "count"), [("cpu", 0, 1), ("cuda", 80e9, 16), ("cuda", 10e9, 4), ("cuda", 1e9, 1), ("xpu", 0, 4)]
+)
+def test_a_teacher_shows_as_many_poses_at_once_as_fit(
+    monkeypatch: pytest.MonkeyPatch, device: str, free: float, count: int
+) -> None:
+    monkeypatch.setattr(run, "free_memory", lambda device: int(free))
+    assert run.poses_at_once(torch.device(device)) == count
+
+
+def test_a_teacher_computes_in_what_the_command_says(monkeypatch: pytest.MonkeyPatch, rig: DemoRig) -> None:
+    loaded: list[tuple[str, torch.dtype]] = []
+    monkeypatch.setattr(__main__.Teacher, "load", lambda *about: loaded.append(about) or rig)
+    monkeypatch.setattr(__main__, "distill", lambda job, **_: None)
+    options = ("--name", "none", "--device", "cpu", "--teacher", "five files", "--teacher-precision", "float16")
+    monkeypatch.setattr(sys, "argv", ["distill", "train", *options])
+    assert __main__.main() == 0
+    assert loaded == [("five files", torch.float16)]
 
 
 class TwoGPUs:

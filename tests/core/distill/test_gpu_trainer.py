@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -194,7 +195,7 @@ class StoppedError(Exception):
 
 
 def test_stopped_within_a_block_it_ends_as_if_it_was_not(
-    job: Callable[..., Job], monkeypatch: pytest.MonkeyPatch
+    job: Callable[..., Job], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Checkpoints are the plain trainer's: either goes on from the other's."""
 
@@ -203,7 +204,8 @@ def test_stopped_within_a_block_it_ends_as_if_it_was_not(
         body = GPUBodySampler(training, faces, student.image)
         return GPUTrainer(student, FaceSampler(training, faces, mask), body, *rest)
 
-    unbroken = distill(job(name="unbroken"))
+    work = tmp_path / "files of few poses"
+    unbroken = distill(job(name="unbroken", work=work))
     ticks = 0
 
     def tick() -> None:
@@ -215,12 +217,12 @@ def test_stopped_within_a_block_it_ends_as_if_it_was_not(
     plainly = run.make_trainer
     monkeypatch.setattr(run, "make_trainer", on_a_gpu)
     with pytest.raises(StoppedError):
-        distill(job(), tick=tick)
+        distill(job(work=work), tick=tick)
     monkeypatch.setattr(run, "make_trainer", plainly)
     ticks = 0
     with pytest.raises(StoppedError):
-        distill(job(), tick=tick)
+        distill(job(work=work), tick=tick)
     monkeypatch.setattr(run, "make_trainer", on_a_gpu)
-    student = distill(job())
+    student = distill(job(work=work))
     for ours, theirs in zip(student.parameters(), unbroken.parameters(), strict=True):
         assert (ours - theirs).norm() <= 1e-4 * theirs.norm() + 1e-7

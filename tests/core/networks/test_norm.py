@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch.nn import functional
 
-from tha4_core.networks.norm import GroupNorm, InstanceNorm, group_norm
+from tests.elsewhere import ELSEWHERE, NothingOnTheCPU
+from tha4_core.networks.norm import GroupNorm, InstanceNorm, channels_last_norm, group_norm
 
 
 def _features(n: int, channels: int, size: int, *, channels_last: bool) -> torch.Tensor:
@@ -42,3 +43,30 @@ def test_reduced_precision_is_float32_inside(dtype: torch.dtype) -> None:
     assert made.dtype == dtype
     exact = functional.silu(functional.group_norm(x.double(), 32))
     torch.testing.assert_close(made.double(), exact, rtol=0.01, atol=0.01)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
+@pytest.mark.parametrize("silu", [False, True])
+@pytest.mark.parametrize(("channels", "groups", "affines"), [(64, 32, 0), (48, 48, 1), (96, 32, 2)])
+def test_what_a_gpu_computes_is_as_near_as_its_precision(
+    channels: int, groups: int, affines: int, silu: bool, dtype: torch.dtype
+) -> None:
+    x = (_features(2, channels, 24, channels_last=True) * 3).to(dtype)
+    shape = (affines, channels) if affines else (channels,)
+    weight, bias = torch.rand(shape) + 0.5, torch.randn(shape)
+    made = channels_last_norm(x, groups, weight, bias, silu=silu)
+    assert made.dtype == dtype
+    assert made.is_contiguous(memory_format=torch.channels_last)
+    wide, shift = (part.expand(2, channels)[:, :, None, None].double() for part in (weight, bias))
+    exact = functional.group_norm(x.double(), groups) * wide + shift
+    exact = functional.silu(exact) if silu else exact
+    error, rounding = ((part.double() - exact).norm() / exact.norm() for part in (made, exact.to(dtype)))
+    assert error < 1.02 * rounding + 2e-6
+
+
+def test_on_a_gpu_channels_last_features_stay_so() -> None:
+    x = torch.empty(2, 64, 8, 8, dtype=torch.float16, device=ELSEWHERE).contiguous(memory_format=torch.channels_last)
+    norm = GroupNorm(64, silu=True).to(ELSEWHERE)
+    with NothingOnTheCPU(), torch.no_grad():
+        made = norm(x)
+    assert (made.dtype, made.is_contiguous(memory_format=torch.channels_last)) == (torch.float16, True)

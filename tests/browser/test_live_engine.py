@@ -118,22 +118,24 @@ def test_a_face_that_stays_is_what_the_engine_shows(page: Page) -> None:
 
 
 def test_idle_is_in_range_blinks_breathes_and_is_the_same_again(page: Page) -> None:
-    first, again, other = run(
+    seconds = 60
+    motion, again, other = run(
         page,
         """
         const motion = (seed) => {
             const one = engine({ idle: true, seed });
-            return Array.from({ length: 60 * 120 }, (_, k) => [...one.pose(100 + k / 60)]);
+            return Array.from({ length: 60 * given[0] }, (_, k) => [...one.pose(100 + k / 60)]);
         };
-        return [motion(0), motion(0), motion(1)];
+        const [first, ...others] = [0, 0, 1].map(motion);
+        return [first, ...others.map((one) => JSON.stringify(one) === JSON.stringify(first))];
         """,
+        seconds,
     )
-    motion = np.array(first)
-    assert np.array_equal(motion, again)
-    assert not np.array_equal(motion, other)
+    motion = np.array(motion)
+    assert (again, other) == (True, False)
     in_range(motion)
     shut = motion[:, NAMES.index("eye_wink_left")] > 0.9
-    assert 12 <= (shut[1:] & ~shut[:-1]).sum() / 2 <= 25
+    assert 10 <= (shut[1:] & ~shut[:-1]).sum() * 60 / seconds <= 25
     assert np.ptp(motion[:, NAMES.index("breathing")]) == pytest.approx(1, abs=1e-3)
     assert np.abs(np.diff(motion[:, NAMES.index("head_y")])).max() < 0.05
     assert motion[:, NAMES.index("iris_rotation_y")].std() > 0.05
@@ -442,7 +444,7 @@ def test_an_hour_of_driving_keeps_no_memory(page: Page) -> None:
         """
         const one = engine({ idle: true, smoothing: 0.5, recentreSeconds: 60 });
         // What can grow: every array and map that the engine holds, however deep.
-        const size = (value, seen = new Set()) => {
+        const size = (value, seen = new Set([library])) => {
             if (value === null || typeof value !== "object" || seen.has(value)) return 0;
             seen.add(value);
             if (ArrayBuffer.isView(value)) return value.length;
@@ -452,7 +454,7 @@ def test_an_hour_of_driving_keeps_no_memory(page: Page) -> None:
         const drive = (from, to) => {
             let most = 0;
             for (let k = from; k < to; k += 1) {
-                const time = k / 10;
+                const time = k / 5;
                 const shapes = { jawOpen: (k % 7) / 7, eyeBlinkLeft: (k % 11) / 11 };
                 one.face({ found: k % 997 > 100, shapes, angles: [k % 5, k % 9, k % 3] }, time);
                 one.speech({ mouth_iii: (k % 3) / 3 }, time);
@@ -460,11 +462,11 @@ def test_an_hour_of_driving_keeps_no_memory(page: Page) -> None:
                 if (k % 777 === 0) one.hold({ mouth_aaa: 1 }, 1, time);
                 if (k % 333 === 0) one.say({ fps: 30, names: ["mouth_aaa"], values: [[1], [0]] }, time);
                 one.pose(time);
-                if (k % 100 === 0) most = Math.max(most, size(one));
+                if (k % 500 === 0) most = Math.max(most, size(one));
             }
             return most;
         };
-        return [drive(0, 3000), drive(3000, 36000)];
+        return [drive(0, 3000), drive(3000, 18000)];
         """,
     )
     assert late <= early * 1.05

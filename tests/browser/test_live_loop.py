@@ -24,6 +24,7 @@ RUN = """async (limits) => {
     };
     const figure = (milliseconds) => ({
         sizes: [],
+        pace: [33, 12],
         async draw(pose, size) {
             this.sizes.push(size);
             return milliseconds;
@@ -98,15 +99,16 @@ def test_a_frame_waits_for_the_one_before(modules: Page) -> None:
         modules,
         """
         let finish = null;
-        const gpu = { count: 0, draw() { this.count += 1; return new Promise((resolve) => (finish = resolve)); } };
+        const gpu = figure(10);
+        gpu.draw = () => new Promise((resolve) => (finish = resolve, gpu.sizes.push(0)));
         loop.use(gpu);
         for (let k = 0; k < 10; k += 1) { engine.value += 1; await next(); }
-        const begun = gpu.count;
+        const begun = gpu.sizes.length;
         finish(10);
         await next();
         engine.value += 1;
         await next();
-        return [begun, gpu.count];
+        return [begun, gpu.sizes.length];
         """,
     )
     assert (begun, done) == (1, 2)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
+from tests.browser.comfy_page import ComfyPage
 from tests.browser.puppet_site import SOFTWARE_GPU
 from tests.browser.test_live_speech import vowel
 from tests.host.comfyui import ComfyUI
@@ -96,7 +97,7 @@ def context(with_microphone: Browser) -> Iterator[BrowserContext]:
 
 
 @pytest.fixture(scope="module")
-def opened(context: BrowserContext, web_server: ComfyUI) -> Iterator[LivePage]:
+def first_page(context: BrowserContext, web_server: ComfyUI) -> Iterator[LivePage]:
     """One page for all tests: it compiles its kernels for ten seconds. It asks no other host for anything."""
     live = LivePage(context, web_server.address, STILL)
     live.wait_drawn("page")
@@ -106,11 +107,11 @@ def opened(context: BrowserContext, web_server: ComfyUI) -> Iterator[LivePage]:
 
 
 @pytest.fixture
-def live(opened: LivePage) -> LivePage:
+def live(first_page: LivePage) -> LivePage:
     """That page as it was at first."""
-    opened.page.evaluate("() => document.getElementById('tha4-live').page.expressions.choose(null)")
-    opened.change(mouse=True, microphone=False, background="color", controls=True, share=False, session="main")
-    return opened
+    first_page.page.evaluate("() => document.getElementById('tha4-live').page.expressions.choose(null)")
+    first_page.change(mouse=True, microphone=False, background="color", controls=True, share=False, session="main")
+    return first_page
 
 
 def drawn(live: LivePage) -> int:
@@ -205,6 +206,25 @@ def test_what_the_server_says_is_spoken(live: LivePage, web_server: ComfyUI) -> 
     live.wait_pose("pose.mouth_aaa > 0.5")
 
 
+def test_comfyui_opens_the_page_with_the_nodes_student(comfy: ComfyPage) -> None:
+    loader, render = comfy.add("THA4LoadStudent"), comfy.add("THA4StudentRender", 400)
+    comfy.connect(loader, 0, render, "student")
+    opened = comfy.page.evaluate(
+        """async (nodes) => {
+            const urls = [];
+            const { open } = window;
+            window.open = (url) => urls.push(url);
+            const { getNodeMenuItems } = app.extensions.find(({ name }) => name === "THA4.Live");
+            for (const id of nodes) getNodeMenuItems(app.graph.getNodeById(id)).at(-1).callback();
+            await app.extensionManager.command.execute("THA4.OpenLive");
+            window.open = open;
+            return urls;
+        }""",
+        [loader, render],
+    )
+    assert [url.split("/tha4/")[1] for url in opened] == ["live?student=demo", "live?student=demo", "live"]
+
+
 def test_without_webgpu_the_server_renders_and_the_page_says_so(browser: Browser, web_server: ComfyUI) -> None:
     context = browser.new_context()
     live = LivePage(context, web_server.address, "size=64&idle=0")
@@ -212,6 +232,10 @@ def test_without_webgpu_the_server_renders_and_the_page_says_so(browser: Browser
     expect(live.page.get_by_role("alert")).to_contain_text("no WebGPU")
     live.page.select_option("select[name='renderer']", "page")
     expect(live.page.get_by_role("alert")).to_contain_text("Choose")
+    live.page.select_option("select[name='renderer']", "server")
+    expect(live.page.get_by_role("alert")).to_be_hidden()
+    live.page.goto(f"{web_server.address}/tha4/live?language=ja")
+    expect(live.page.locator(".panel")).to_contain_text("マウス")
     context.close()
 
 

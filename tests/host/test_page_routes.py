@@ -6,6 +6,7 @@ import json
 import math
 import os
 import random
+import re
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -430,3 +431,19 @@ def test_only_listed_students_are_given(server: ComfyUI, name: str) -> None:
 
 def test_other_sites_get_no_student(server: ComfyUI) -> None:
     assert get_student(server, "demo", **{"Sec-Fetch-Site": "cross-site"})[0] == 403
+
+
+def test_the_live_page_loads_its_own_files_and_nothing_else(server: ComfyUI) -> None:
+    with urllib.request.urlopen(f"{server.address}/tha4/live", timeout=30) as answer:
+        document = answer.read().decode()
+    assert "default-src 'self'" in document
+    assert "<script>" not in document
+    assert "style=" not in document
+    linked = re.findall(r'(?:src|href)="(web/[^"]+)"', document)
+    assert len(linked) == 2
+    for path in linked:
+        with urllib.request.urlopen(f"{server.address}/tha4/{path}", timeout=30) as answer:
+            assert answer.status == 200
+    for outside in ("web/../nodes/host.py", "web/%2e%2e/nodes/host.py", "web//etc/passwd"):
+        with pytest.raises(urllib.error.HTTPError, match=r"40[34]"):
+            urllib.request.urlopen(f"{server.address}/tha4/{outside}", timeout=30)

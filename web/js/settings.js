@@ -5,12 +5,12 @@ import { h } from "./element.js";
 import { library } from "./library.js";
 import { text } from "./text.js";
 
+const LIVE = "THA4.LivePage";
 const SIZE = "THA4.PreviewSize";
 const RATE = "THA4.PreviewRate";
 const RENDERER = "THA4.PreviewRenderer";
 const PAGE_SIZE = "THA4.PageSize";
 const CHARACTER = "THA4.DefaultCharacter";
-const LIVE = "THA4.LivePage";
 export const DEMO = "demo";
 
 app.registerExtension({
@@ -35,6 +35,14 @@ app.registerExtension({
       defaultValue: 512,
     },
     {
+      id: LIVE,
+      category: ["THA4", "Live", "Page"],
+      name: "A character that answers now",
+      tooltip: "The live page shows a student that follows the mouse, a microphone or a tracked face. OBS can show it.",
+      type: () => h("a", { href: api.fileURL("/tha4/live"), target: "_blank", rel: "noopener" }, text("Open live page")),
+      defaultValue: null,
+    },
+    {
       id: SIZE,
       category: ["THA4", "Preview", "Size"],
       name: "Size of the server's frames while something moves",
@@ -50,14 +58,6 @@ app.registerExtension({
       type: "slider",
       attrs: { min: 1, max: 60, step: 1 },
       defaultValue: 30,
-    },
-    {
-      id: LIVE,
-      category: ["THA4", "Live", "Page"],
-      name: "A character that answers now",
-      tooltip: "The live page shows a student that follows the mouse, a microphone or a tracked face. OBS can show it.",
-      type: () => h("a", { href: api.fileURL("/tha4/live"), target: "_blank", rel: "noopener" }, text("Open live page")),
-      defaultValue: null,
     },
     {
       id: CHARACTER,

@@ -38,7 +38,8 @@ export class ExpressionKeys {
   }
 
   #row({ name, labels }) {
-    const choose = h("button.expression", { type: "button", onclick: () => this.choose(name) }, labels[language()] ?? labels.en ?? name);
+    const label = labels[language()] ?? labels.en ?? name;
+    const choose = h("button.expression", { type: "button", onclick: () => this.choose(name) }, label);
     const key = h("button.key", { type: "button", title: text("Give it another key"), onclick: () => this.#wait(name) });
     const row = h("div.expression-row", {}, choose, key);
     row.dataset.name = name;

@@ -2,17 +2,21 @@
 import { openGPU } from "../puppet/gpu.js";
 import { Puppet } from "../puppet/puppet.js";
 import { h } from "../element.js";
+import { text } from "./text.js";
 
 const SERVER_SIZES = [64, 512];
+// Milliseconds of a frame: above the first the next one is smaller, below the second larger. The page keeps 30 a second.
+const PAGE_PACE = [33, 12];
+const SERVER_PACE = [180, 70];
 
 /**
  * Open a student. `renderer` is `auto`, `page` or `server`; `onLost(error)` is called where the GPU has gone for good.
- * Returns a figure: `canvas`, `by` (`page` or `server`), `name` of what draws, `draw(pose, size)`, `close()`.
+ * Returns a figure: `canvas`, `by` (`page` or `server`), `name` of what draws, `pace`, `draw(pose, size)`, `close()`.
  */
 export async function openFigure(student, renderer, onLost) {
   const gpu = renderer === "server" ? null : await openGPU();
   if (gpu && (renderer === "page" || !gpu.isFallback)) return PageFigure.open(student, onLost);
-  if (renderer === "page") throw new Error("no WebGPU");
+  if (renderer === "page") throw new Error(text("This browser has no WebGPU. Choose “the server” under “Rendered by”."));
   return new ServerFigure(student);
 }
 
@@ -22,7 +26,7 @@ class PageFigure {
     figure.canvas = h("canvas");
     const url = new URL(`student?${new URLSearchParams({ name: student })}`, document.baseURI).href;
     figure.puppet = await Puppet.open(url, figure.canvas, { size: 64, onLost });
-    return Object.assign(figure, { by: "page", name: figure.puppet.adapter.name });
+    return Object.assign(figure, { by: "page", name: figure.puppet.adapter.name, pace: PAGE_PACE });
   }
 
   /** Draw a pose. Resolves with the milliseconds that it took, once it is drawn. */
@@ -38,7 +42,8 @@ class PageFigure {
 class ServerFigure {
   constructor(student) {
     const client = `live-${Array.from(crypto.getRandomValues(new Uint32Array(2)), (part) => part.toString(36)).join("")}`;
-    Object.assign(this, { student, client, canvas: h("canvas"), by: "server", name: "", abort: new AbortController() });
+    Object.assign(this, { student, client, canvas: h("canvas"), by: "server", name: "", pace: SERVER_PACE });
+    this.abort = new AbortController();
   }
 
   async draw(pose, size) {

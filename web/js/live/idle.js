@@ -76,7 +76,8 @@ export class Idle {
   #blinksNear(clock) {
     const { doubleAfter, blinkApart, wide } = this.constants;
     const own = this.blinks.near(clock, blinkApart);
-    const double = own.filter(({ draws }) => draws[0] < 0.1).map(({ time, draws }) => ({ time: time + doubleAfter, draws: draws.slice(3) }));
+    const again = ({ time, draws }) => ({ time: time + doubleAfter, draws: draws.slice(3) });
+    const double = own.filter(({ draws }) => draws[0] < 0.1).map(again);
     const shifted = this.shifts.near(clock, 0).filter((shift) => {
       const [from, to] = [gazeTarget(this.shifts.before(shift)), gazeTarget(shift)];
       const far = Math.hypot(to[0] - from[0], to[1] - from[1]) > wide;

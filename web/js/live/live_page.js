@@ -15,6 +15,7 @@ import { loadTexts, text } from "./text.js";
 import { Trackers } from "./trackers.js";
 
 const NOTICE_SECONDS = 6;
+const LONG_NOTICE_SECONDS = 12;
 const STORE_DELAY = 300;
 
 export class LivePage {
@@ -51,8 +52,15 @@ export class LivePage {
     this.engine = new LiveEngine(this.library, engineSettings(this.options));
     this.stage = new Stage((placed) => this.change(placed));
     this.session = new Session((message) => this.#take(message), (state) => this.#connected(state));
-    this.speaker = new Speaker((track, start) => this.engine.say(track, start), () => this.#tell(text("Click the page once, so that it may play sound.")));
-    this.microphone = new Microphone(this.library.live.speech, (mouth) => this.#drive({ type: "speech", pose: mouth }, true), (level) => (this.panel.meter.value = level));
+    this.speaker = new Speaker(
+      (track, start) => this.engine.say(track, start),
+      () => this.#tell(text("Click the page once, so that it may play sound.")),
+    );
+    this.microphone = new Microphone(
+      this.library.live.speech,
+      (mouth) => this.#drive({ type: "speech", pose: mouth }, true),
+      (level) => (this.panel.meter.value = level),
+    );
     this.expressions = new ExpressionKeys(
       this.library.expressions,
       this.options.keys,
@@ -73,8 +81,8 @@ export class LivePage {
       upload: (file) => this.#upload(file),
       reset: () => this.change({ ...OPTIONS }),
     };
-    const { expressions, trackers } = this;
-    return new Panel(this.options, (some) => this.change(some), { students, actions, expressions: expressions.element, trackers: trackers.element });
+    const [expressions, trackers] = [this.expressions.element, this.trackers.element];
+    return new Panel(this.options, (some) => this.change(some), { students, actions, expressions, trackers });
   }
 
   /** Do what the options say, where they differ from those before. */
@@ -140,9 +148,16 @@ export class LivePage {
   #key(event) {
     const typing = event.target.closest?.("input:not([type=checkbox], [type=range]), select, textarea");
     if (typing || event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
-    const keys = { h: () => this.change({ controls: !this.options.controls }), m: () => this.change({ mirror: !this.options.mirror }), c: () => this.#calibrate() };
-    const handled = this.expressions.press(event.key) || (keys[event.key.toLowerCase()]?.(), event.key.toLowerCase() in keys);
-    if (handled) event.preventDefault();
+    if (this.expressions.press(event.key) || this.#command(event.key.toLowerCase())) event.preventDefault();
+  }
+
+  /** Do what a key is for. Returns whether it is for anything. */
+  #command(key) {
+    if (key === "h") this.change({ controls: !this.options.controls });
+    else if (key === "m") this.change({ mirror: !this.options.mirror });
+    else if (key === "c") this.#calibrate();
+    else return false;
+    return true;
   }
 
   // --- what is shown -----------------------------------------------------------------------------------------------
@@ -152,13 +167,14 @@ export class LivePage {
     const opening = {};
     this.opening = opening;
     this.#close();
+    if (this.telling === null) this.notice.hidden = true; // it was about the figure before
     try {
       const figure = await openFigure(student, renderer, (error) => this.#fail(error));
       if (this.opening !== opening) return figure.close();
       this.figure = figure;
       this.stage.show(figure.canvas);
       this.loop.use(figure);
-      if (figure.by === "server") this.#tell(text("This browser has no WebGPU, so the server renders, with fewer frames. Chrome and Edge have WebGPU; in OBS it comes with version 33."), 12);
+      if (figure.by === "server" && renderer === "auto") this.#tell(serverRenders(), LONG_NOTICE_SECONDS);
     } catch (error) {
       if (this.opening === opening) this.#fail(error);
     }
@@ -174,8 +190,7 @@ export class LivePage {
   /** The character cannot be drawn. */
   #fail(error) {
     this.#close();
-    const why = error.message === "no WebGPU" ? text("This browser has no WebGPU. Choose “the server” under “Rendered by”.") : error.message;
-    this.#tell(text("The character cannot be shown: {why}", { why }), Infinity);
+    this.#tell(text("The character cannot be shown: {why}", { why: error.message }), Infinity);
   }
 
   #limits() {
@@ -204,7 +219,7 @@ export class LivePage {
   #tell(what, seconds = NOTICE_SECONDS) {
     clearTimeout(this.telling);
     Object.assign(this.notice, { textContent: what, hidden: false });
-    if (seconds < Infinity) this.telling = setTimeout(() => (this.notice.hidden = true), seconds * 1000);
+    this.telling = seconds < Infinity ? setTimeout(() => (this.notice.hidden = true), seconds * 1000) : null;
   }
 
   // --- what is kept ------------------------------------------------------------------------------------------------
@@ -219,7 +234,7 @@ export class LivePage {
     this.change({ share: true });
     try {
       await navigator.clipboard.writeText(url);
-      this.#tell(text("Copied. In OBS add a browser source with this URL. This page sends it what drives the character: keep it open."), 10);
+      this.#tell(copied(), LONG_NOTICE_SECONDS);
     } catch {
       window.prompt(text("Copy this URL:"), url);
     }
@@ -228,7 +243,7 @@ export class LivePage {
   async #upload(file) {
     const form = new FormData();
     form.append("image", file);
-    const response = await fetch("../upload/image", { method: "POST", body: form });
+    const response = await fetch("../upload/image", { method: "POST", body: form }).catch((error) => ({ status: error.message }));
     if (!response.ok) return this.#tell(text("The server did not take the picture ({status}).", { status: response.status }));
     return this.change({ picture: (await response.json()).name });
   }
@@ -239,3 +254,8 @@ async function fetchLibrary() {
   if (!response.ok) throw new Error(text("The server did not say what it can do ({status}).", { status: response.status }));
   return response.json();
 }
+
+// prettier-ignore
+const serverRenders = () => text("This browser has no WebGPU, so the server renders, with fewer frames. Chrome and Edge have WebGPU; in OBS it comes with version 33.");
+// prettier-ignore
+const copied = () => text("Copied. In OBS add a browser source with this URL. This page sends it what drives the character: keep it open.");

@@ -3,9 +3,6 @@
 const SIZES = [64, 128, 192, 256, 384, 512, 768, 1024];
 // A frame that differs less from the last in every number cannot be told from it.
 const SAME = 0.002;
-// Milliseconds of a frame: above the first the next one is smaller, so that 30 a second remain; below the second larger.
-const SLOW = 33;
-const FAST = 12;
 // A frame may begin so many milliseconds early: the screen's own frames do not come at even times.
 const EARLY = 3;
 // So many frames in a row must be fast before the next is larger.
@@ -68,8 +65,9 @@ export class Loop {
   }
 
   #pace(milliseconds, size) {
-    this.fastFrames = milliseconds < FAST ? this.fastFrames + 1 : 0;
-    if (milliseconds > SLOW && this.step > 0) this.step -= 1;
+    const [slow, fast] = this.figure.pace;
+    this.fastFrames = milliseconds < fast ? this.fastFrames + 1 : 0;
+    if (milliseconds > slow && this.step > 0) this.step -= 1;
     else if (this.fastFrames >= PATIENCE && this.step < SIZES.length - 1 && SIZES[this.step] < size) {
       this.step += 1;
       this.fastFrames = 0;

@@ -32,7 +32,9 @@ export class Neutral {
     while (this.recent.length > MOST_FACES || this.recent[0].time < time - CALIBRATION_SECONDS) this.recent.shift();
     if (this.pending) settings.neutral = this.calibrate(time);
     const neutral = settings.neutral ?? {};
-    if (angles && settings.recentreSeconds > 0) settings.neutral = { ...neutral, angles: this.#recentred(neutral.angles, angles, time, settings) };
+    if (angles && settings.recentreSeconds > 0) {
+      settings.neutral = { ...neutral, angles: this.#recentred(neutral.angles, angles, time, settings) };
+    }
     this.last = time;
     return settings.neutral ?? {};
   }

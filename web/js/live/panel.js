@@ -1,6 +1,6 @@
 // The controls of the live page. Each shows an option and changes it; nothing here knows what an option does.
 import { h } from "../element.js";
-import { CROPS, RENDERERS } from "./options.js";
+import { BACKGROUNDS, CROPS, RENDERERS } from "./options.js";
 import { text } from "./text.js";
 
 const PICTURE_TYPES = "image/png, image/jpeg, image/webp";
@@ -15,10 +15,10 @@ export class Panel {
     this.status = h("p.status", { role: "status" });
     this.element = h(
       "aside.panel",
-      { ariaLabel: text("Controls") },
-      h("header", {}, h("h1", {}, "THA4 live"), this.#button("hide", text("Hide the controls (H)"), "×", () => change({ controls: false }))),
-      this.#section(text("Character"), this.#choice("student", text("Student"), students.map((name) => [name, name])), this.#character()),
-      this.#section(text("Driven by"), this.#toggle("mouse", text("Mouse")), this.#toggle("microphone", text("Microphone")), this.microphone(), trackers),
+      { "aria-label": text("Controls") },
+      h("header", {}, h("h1", {}, text("THA4 live")), this.#hide()),
+      this.#section(text("Character"), ...this.#character(students)),
+      this.#section(text("Driven by"), ...this.#inputs(), trackers),
       this.#section(text("Picture"), ...this.#picture()),
       this.#section(text("Movement"), ...this.#movement()),
       this.#section(text("Expressions"), h("p.hint", {}, text("A key switches one on and off, Esc ends it.")), expressions),
@@ -34,35 +34,52 @@ export class Panel {
     for (const update of this.controls) update(options);
   }
 
+  #hide() {
+    return this.#button("hide", text("Hide the controls (H)"), "×", () => this.change({ controls: false }));
+  }
+
+  #character(students) {
+    const renderers = [text("this page, else the server"), text("this page"), text("the server")];
+    return [
+      this.#choice("student", text("Student"), labelled(students, students)),
+      this.#choice("renderer", text("Rendered by"), labelled(RENDERERS, renderers)),
+    ];
+  }
+
+  // The place of further inputs: a module of inputs/, an option, and a toggle here.
+  #inputs() {
+    return [this.#toggle("mouse", text("Mouse")), this.#toggle("microphone", text("Microphone")), this.#microphone()];
+  }
+
   /** The level of the microphone, and below which level nothing is speech. */
-  microphone() {
-    this.meter = h("meter", { min: -90, max: 0, low: -60, value: -90, ariaLabel: text("Loudness") });
+  #microphone() {
+    this.meter = h("meter", { min: -90, max: 0, low: -60, value: -90, "aria-label": text("Loudness") });
     const row = h("div.when-microphone", {}, this.meter, this.#slider("silence", text("Silence below (dB)"), -90, 0, 1));
     this.controls.push(({ microphone }) => (row.hidden = !microphone));
     return row;
   }
 
-  #character() {
-    return this.#choice("renderer", text("Rendered by"), labelled(RENDERERS, [text("this page, else the server"), text("this page"), text("the server")]));
-  }
-
   #picture() {
-    const backgrounds = [["none", text("transparent")], ["green", text("green screen")], ["color", text("a colour")], ["picture", text("a picture")]];
-    const color = h("input", { type: "color", ariaLabel: text("Colour"), oninput: () => this.change({ color: color.value }) });
-    const file = h("input", { type: "file", accept: PICTURE_TYPES, ariaLabel: text("Picture file"), onchange: () => file.files[0] && this.actions.upload(file.files[0]) });
+    const backgrounds = [text("transparent"), text("green screen"), text("a colour"), text("a picture")];
+    const crops = [text("all of the picture"), text("head and shoulders"), text("the face")];
+    const color = h("input", { type: "color", "aria-label": text("Colour"), oninput: () => this.change({ color: color.value }) });
+    const file = h("input", { type: "file", accept: PICTURE_TYPES, "aria-label": text("Picture file") });
+    file.onchange = () => file.files[0] && this.actions.upload(file.files[0]);
     this.controls.push((options) => {
       color.hidden = options.background !== "color";
       color.value = options.color;
       file.hidden = options.background !== "picture";
     });
     return [
-      this.#choice("background", text("Background"), backgrounds), color, file,
-      this.#choice("crop", text("Shows"), labelled(CROPS, [text("all of the picture"), text("head and shoulders"), text("the face")])),
+      this.#choice("background", text("Background"), labelled(BACKGROUNDS, backgrounds)),
+      color,
+      file,
+      this.#choice("crop", text("Shows"), labelled(CROPS, crops)),
       this.#slider("scale", text("Scale"), 0.2, 4, 0.01),
       h("p.hint", {}, text("Drag the character to move it, turn the wheel to scale it.")),
       this.#slider("size", text("Pixels of a frame, at most"), 64, 1024, 64),
       this.#slider("fps", text("Frames a second, at most"), 5, 120, 5),
-    ]; // prettier-ignore
+    ];
   }
 
   #movement() {
@@ -80,8 +97,9 @@ export class Panel {
   }
 
   #sharing() {
+    const copies = text("A transparent page without controls that shows this character");
     return [
-      this.#button("copy", text("A transparent page without controls that shows this character"), text("Copy URL for OBS"), this.actions.copy),
+      this.#button("copy", copies, text("Copy URL for OBS"), this.actions.copy),
       this.#toggle("share", text("Send my mouse, microphone and keys to it")),
       this.#field("session", text("Session")),
       this.#button("reset", text("All settings as they were at first"), text("Reset all"), this.actions.reset),
@@ -106,7 +124,8 @@ export class Panel {
 
   #slider(name, label, min, max, step) {
     const output = h("output");
-    const input = h("input", { type: "range", name, min, max, step, oninput: () => this.change({ [name]: Number(input.value) }) });
+    const input = h("input", { type: "range", name, min, max, step });
+    input.oninput = () => this.change({ [name]: Number(input.value) });
     this.controls.push((options) => {
       input.value = options[name];
       output.value = options[name];

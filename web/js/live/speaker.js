@@ -1,7 +1,10 @@
 // What is said: its sound, and the mouth in step with it.
 
 export class Speaker {
-  /** `onTrack(track, start)` gets the track and when its sound has begun (seconds), and null when it ends; `onBlocked()` where the browser wants a click before it plays. */
+  /**
+   * `onTrack(track, start)` gets the track and when its sound has begun (seconds), and null when it ends; `onBlocked()` is
+   * called where the browser wants a click before it plays.
+   */
   constructor(onTrack, onBlocked) {
     Object.assign(this, { onTrack, onBlocked, audio: null });
   }

@@ -19,9 +19,10 @@ export class Trackers {
   constructor(post, onError) {
     Object.assign(this, { post, onError });
     const options = PROTOCOLS.map(([value, label]) => h("option", { value }, label));
-    this.protocol = h("select", { ariaLabel: text("Tracker"), onchange: () => this.#suggest() }, ...options);
-    this.port = h("input", { type: "number", min: 1, max: 65535, ariaLabel: text("Port"), title: text("Port") });
-    this.address = h("input", { type: "text", placeholder: text("the phone's address, 192.168.…"), ariaLabel: text("Address of the phone") });
+    this.protocol = h("select", { "aria-label": text("Tracker"), onchange: () => this.#suggest() }, ...options);
+    this.port = h("input", { type: "number", min: 1, max: 65535, "aria-label": text("Port"), title: text("Port") });
+    const where = { placeholder: text("the phone's address, 192.168.…"), "aria-label": text("Address of the phone") };
+    this.address = h("input", { type: "text", ...where });
     this.remote = h("input", { type: "checkbox" });
     this.remoteLabel = h("label.toggle", {}, this.remote, text("It runs on another device"));
     this.start = h("button", { type: "button", onclick: () => this.#receive() }, text("Listen"));

@@ -11,7 +11,8 @@ export class Microphone {
    * loud it is in decibels. `silence` is the level below which nothing is speech.
    */
   constructor(constants, onMouth, onLevel) {
-    Object.assign(this, { constants, onMouth, onLevel, silence: -50, stream: null, context: null, wanted: false });
+    Object.assign(this, { constants, onMouth, onLevel, silence: -50, stream: null, context: null });
+    Object.assign(this, { wanted: false, spoke: false });
   }
 
   /** Ask for the microphone, and listen. Rejects where there is none, or the user does not want it. */
@@ -38,7 +39,8 @@ export class Microphone {
     await context.audioWorklet.addModule(new URL("./microphone_worklet.js", import.meta.url));
     if (this.context !== context) return;
     const listener = new Listener(this.constants, context.sampleRate);
-    const worklet = new AudioWorkletNode(context, "tha4-microphone", { numberOfOutputs: 0, channelCount: 1, channelCountMode: "explicit" });
+    const mono = { numberOfOutputs: 0, channelCount: 1, channelCountMode: "explicit" };
+    const worklet = new AudioWorkletNode(context, "tha4-microphone", mono);
     worklet.port.onmessage = ({ data }) => this.context === context && this.#hear(listener, data);
     context.createMediaStreamSource(stream).connect(worklet);
     // A page that nobody has clicked yet may have to wait for that.
@@ -51,7 +53,9 @@ export class Microphone {
     const mouth = listener.hear(samples, this.silence).at(-1);
     if (!mouth) return;
     this.onLevel(Math.max(-90, listener.level));
-    this.onMouth(mouth);
+    const speaks = Object.values(mouth).some((value) => value > 1e-3);
+    if (speaks || this.spoke) this.onMouth(mouth);
+    this.spoke = speaks;
   }
 }
 

@@ -68,8 +68,9 @@ function bandWeights({ bandEdges, hissFrom }, size, rate, window) {
     const [low, centre, high] = bandEdges.slice(i, i + 3);
     return Math.max(0, Math.min((frequency - low) / (centre - low), (high - frequency) / (high - centre)));
   };
-  const shapes = bandEdges.slice(2).map((_, i) => triangle(i));
-  return [...shapes, (frequency) => (frequency >= hissFrom ? 1 : 0)].map((shape) => sparse(lines.map((line) => shape(line) * unit)));
+  const hiss = (frequency) => (frequency >= hissFrom ? 1 : 0);
+  const shapes = [...bandEdges.slice(2).map((_, i) => triangle(i)), hiss];
+  return shapes.map((shape) => sparse(lines.map((line) => shape(line) * unit)));
 }
 
 /** Weights without the zeros before and after them. */
@@ -87,7 +88,8 @@ function weightedSum({ first, weights }, power) {
 
 function cosineTable({ cepstra, bandEdges }) {
   const bands = bandEdges.length - 2;
-  const row = (order) => Array.from({ length: bands }, (_, band) => Math.cos((Math.PI * (band + 0.5) * order) / bands) * Math.sqrt(2 / bands));
+  const cosine = (order, band) => Math.cos((Math.PI * (band + 0.5) * order) / bands) * Math.sqrt(2 / bands);
+  const row = (order) => Array.from({ length: bands }, (_, band) => cosine(order, band));
   return Array.from({ length: cepstra }, (_, i) => row(i + 1));
 }
 
@@ -96,7 +98,9 @@ function voicingMeter({ periods, pitchBand, fundamental, pitchWidth }, size, rat
   const step = rate / size;
   const [low, high] = pitchBand.map((edge) => Math.round(edge / step));
   const fading = windowFading(window, [0, ...periods].map((lag) => lag * rate));
-  const waves = [0, ...periods].map((lag, k) => Float64Array.from({ length: high - low }, (_, i) => (Math.cos(2 * Math.PI * (low + i) * step * lag) * fading[0]) / fading[k]));
+  const wave = (lag, fade) => (_, i) => Math.cos(2 * Math.PI * (low + i) * step * lag) / fade;
+  const lags = [0, ...periods];
+  const waves = lags.map((lag, k) => Float64Array.from({ length: high - low }, wave(lag, fading[k] / fading[0])));
   const through = (power, edge) => sum(power.subarray(0, Math.min(high, edge + 1)));
   return (power) => {
     const [whole, ...repeated] = waves.map((wave) => weightedSum({ first: low, weights: wave }, power));

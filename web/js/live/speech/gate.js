@@ -56,7 +56,7 @@ export class Gate {
     this.shapes.push({ cepstra, loud: opened > 0 });
     const before = this.shapes.oldest;
     const heard = this.shapes.isFull && opened > 0 && before.loud;
-    const change = heard ? cepstra.reduce((sum, value, i) => sum + ((value - before.cepstra[i]) * lifter[i]) ** 2, 0) / cepstra.length : 0;
+    const change = heard ? meanSquare(cepstra.map((value, i) => (value - before.cepstra[i]) * lifter[i])) : 0;
     this.changes.push({ change: Math.min(change, changeMost), heard: heard ? 1 : 0 });
     const least = changeLeast / step;
     const changes = this.changes.sum(({ change: one }) => one) / Math.max(this.changes.sum(({ heard: one }) => one), least);
@@ -71,6 +71,7 @@ export class Gate {
   }
 }
 
+const meanSquare = (values) => values.reduce((sum, value) => sum + value ** 2, 0) / values.length;
 const unit = (x) => Math.min(1, Math.max(0, x));
 const ramp = (value, [low, high]) => unit((value - low) / (high - low));
 

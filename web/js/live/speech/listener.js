@@ -25,7 +25,10 @@ export class Listener {
     this.mouth = new Array(constants.mouth.length).fill(0);
   }
 
-  /** Hear more samples; `silence` in decibels: nothing quieter is speech. Returns the mouths of the steps that are full, by names. */
+  /**
+   * Hear more samples; `silence` in decibels: nothing quieter is speech. Returns the mouths, by names, of all steps that
+   * the samples have completed.
+   */
   hear(samples, silence) {
     const mouths = [];
     for (const sample of samples) {
@@ -64,7 +67,8 @@ export class Listener {
     this.shape = this.shape.map((old, i) => old + share(step, SHAPE_SECONDS) * (vowels[i] - old));
     const wanted = this.shape.map((value) => value * opened * (1 - hissed));
     wanted[1] += HISS_MOUTH * opened * hissed;
-    this.mouth = this.mouth.map((old, i) => old + share(step, wanted[i] > old ? OPENING_SECONDS : SHUTTING_SECONDS) * (wanted[i] - old));
+    const [opening, shutting] = [share(step, OPENING_SECONDS), share(step, SHUTTING_SECONDS)];
+    this.mouth = this.mouth.map((old, i) => old + (wanted[i] > old ? opening : shutting) * (wanted[i] - old));
   }
 }
 

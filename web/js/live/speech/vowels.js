@@ -10,9 +10,10 @@ const MEMORY_SECONDS = 6;
  * was heard of the voice, `tract` the number of the vocal tract's length. `constants` are the library's.
  */
 export function likeness(constants, cepstra, mean, spread, tract) {
-  const { variances, softness, trust, evened } = constants;
+  const { softness, trust, evened } = constants;
   const varying = variation(constants, spread);
-  const centred = cepstra.map((value, i) => (value - mean[i]) * (constants.spread[i] / Math.max(spread[i], 1e-3)) ** (evened * varying));
+  const evening = spread.map((own, i) => (constants.spread[i] / Math.max(own, 1e-3)) ** (evened * varying));
+  const centred = cepstra.map((value, i) => (value - mean[i]) * evening[i]);
   const near = templateDistances(constants, centred, mean, tract, constants.common * varying);
   const judged = discriminantDistances(constants, centred);
   const share = trust * varying;
@@ -32,7 +33,8 @@ function variation({ lifter, variances }, spread) {
 /** The distances to the five vowels for a length of the vocal tract. */
 export function templateDistances({ lifter, tracts, places, softness }, centred, mean, tract, common) {
   const templates = tracts[tract];
-  const middle = (i) => (1 - common) * mean[i] * lifter[i] + (common * templates.reduce((sum, row) => sum + row[i], 0)) / templates.length;
+  const average = (i) => templates.reduce((sum, row) => sum + row[i], 0) / templates.length;
+  const middle = (i) => (1 - common) * mean[i] * lifter[i] + common * average(i);
   const liftered = centred.map((value, i) => value * lifter[i] + middle(i));
   const nearness = templates.map((row) => -squared(liftered, row) / (row.length * softness));
   let first = 0;

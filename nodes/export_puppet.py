@@ -89,7 +89,7 @@ class ExportPuppet(io.ComfyNode):
         content = to_html(student, PageOptions(title, behind, size, idle, mouse, microphone, _texts()))
         path = host.new_output_path(filename_prefix, ".html")
         _write(path, content)
-        text = _text(path, len(content))
+        text = _text(path, len(content), size)
         host.show_text(text, cls.hidden.unique_id)
         saved = ui.SavedResult(path.name, host.in_output_folder(path), io.FolderType.output)
         return io.NodeOutput(str(path), ui={**ui.PreviewText(text).as_dict(), UI_KEY: [saved]})
@@ -112,6 +112,8 @@ def _write(path: Path, content: bytes) -> None:
         ) from error
 
 
-def _text(path: Path, size: int) -> str:
-    why = "\nMore than 3 MB, because of the character's large picture: size 512 leaves it out." if size > _LARGE else ""
-    return f"{path}\n{size / 1e6:.2f} MB{why}"
+def _text(path: Path, length: int, size: int) -> str:
+    text = f"{path}\n{length / 1e6:.2f} MB"
+    if length > _LARGE:
+        text += ": the character's picture is large." + (f" Size {SIZE} keeps it smaller." if size > SIZE else "")
+    return text

@@ -6,6 +6,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Callable
+from html import unescape
 from http.client import HTTPMessage
 from typing import Any
 
@@ -50,9 +51,23 @@ def test_a_page_is_saved_shown_and_served_in_a_sandbox(server: ComfyUI) -> None:
     assert text.splitlines() == [str(path), f"{len(content) / 1e6:.2f} MB"]
     assert [one.name for one in path.parent.iterdir() if one.name.startswith(".")] == []
     status, body, headers = get(server, **saved)
-    assert (status, body) == (200, content)
-    assert headers["Content-Type"].startswith("text/html")
-    assert headers["Content-Security-Policy"].startswith("sandbox allow-scripts;")
+    assert (status, headers["Content-Type"]) == (200, "text/html; charset=utf-8")
+    assert framed(body) == content.decode()
+
+
+def framed(body: bytes) -> str:
+    """The page in the sandbox of a response, which runs nothing outside of it."""
+    before, _, rest = body.decode().partition('<iframe sandbox="allow-scripts" srcdoc="')
+    page, _, after = rest.partition('"')
+    assert "<script" not in before
+    assert after == "></iframe>\n"
+    return unescape(page)
+
+
+def test_a_page_of_somebody_else_cannot_leave_the_sandbox(server: ComfyUI) -> None:
+    hostile = """"></iframe><script>alert(1)</script><iframe srcdoc='&quot;">"""
+    (server.base / "output" / "hostile.html").write_text(hostile)
+    assert framed(get(server, filename="hostile.html")[1]) == hostile
 
 
 def test_only_pages_of_the_output_folder_are_served(server: ComfyUI) -> None:

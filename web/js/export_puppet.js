@@ -11,8 +11,8 @@ app.registerExtension({
     let file = null;
     const visit = (path) => file && window.open(new URL(api.fileURL(`${path}?${new URLSearchParams(file)}`), location.href), "_blank", "noopener");
     const buttons = [
-      node.addWidget("button", text("Open the page"), null, () => visit("/tha4/puppet")),
-      node.addWidget("button", text("Download the page"), null, () => visit("/view")),
+      node.addWidget("button", text("Open the page"), null, () => visit("/tha4/puppet"), { serialize: false }),
+      node.addWidget("button", text("Download the page"), null, () => visit("/view"), { serialize: false }),
     ];
     for (const button of buttons) Object.assign(button, { serialize: false, disabled: true });
     chain(node, "onExecuted", (output) => {

@@ -1,6 +1,7 @@
 // What the parts of the exported page do together. It makes no request: all that it needs is in the document.
 import { h } from "../element.js";
 import { LiveEngine } from "../live/engine.js";
+import { PAGE_PACE } from "../live/figure.js";
 import { followMouse } from "../live/inputs/mouse.js";
 import { Microphone } from "../live/inputs/microphone.js";
 import { Loop } from "../live/loop.js";
@@ -91,7 +92,7 @@ export class PuppetPage {
       const lost = (error) => this.#fail(error);
       const puppet = await Puppet.open(await readStudent(document), canvas, { size: 64, onLost: lost });
       this.loop = new Loop(this.engine, () => this.#limits(), (frame) => this.#drawn(frame), lost);
-      this.loop.use({ draw: (pose, size) => puppet.render(pose, size) });
+      this.loop.use({ pace: PAGE_PACE, draw: (pose, size) => puppet.render(pose, size) });
       return null;
     } catch (error) {
       return text("The character cannot be shown: {why}", { why: error.message });

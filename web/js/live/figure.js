@@ -6,7 +6,7 @@ import { text } from "./text.js";
 
 const SERVER_SIZES = [64, 512];
 // Milliseconds of a frame: above the first the next one is smaller, below the second larger. The page keeps 30 a second.
-const PAGE_PACE = [33, 12];
+export const PAGE_PACE = [33, 12];
 const SERVER_PACE = [180, 70];
 
 /**

@@ -64,7 +64,7 @@ export class LivePage {
     this.camera = new CameraPanel(this.webcam.video, (some) => this.change(some));
     this.recording = new Recording({
       poseAt: (time) => this.engine.pose(time),
-      sounds: () => [this.microphone.stream, this.speaker.audio].filter(Boolean),
+      sounds: () => [this.microphone.stream, this.speaker.playing].filter(Boolean),
       send: (form) => this.session.post("record", form),
       onError: (why) => this.#tell(why, LONG_NOTICE_SECONDS),
     });

@@ -1,16 +1,22 @@
 // The sound of a recording: what the microphone hears and what is said, in one track.
 
+const PATIENCE = 1000; // milliseconds
+
 export class SoundRecorder {
   constructor() {
     Object.assign(this, { context: null, recorder: null, sources: new WeakMap() });
   }
 
-  /** Begin. Resolves when the sound runs. */
+  /** Begin. Resolves when the sound runs, or soon where there is nothing that could play it. */
   async start() {
     this.context ??= new AudioContext();
-    await this.context.resume();
     this.target = this.context.createMediaStreamDestination();
     this.isHeard = false;
+    // Without any source a recorder does not even begin; with silence it records pauses, too.
+    this.silence = this.context.createConstantSource();
+    this.silence.offset.value = 0;
+    this.silence.connect(this.target);
+    this.silence.start();
     const recorder = new MediaRecorder(this.target.stream);
     const parts = [];
     recorder.ondataavailable = ({ data }) => parts.push(data);
@@ -20,7 +26,8 @@ export class SoundRecorder {
     const started = new Promise((resolve) => (recorder.onstart = resolve));
     this.recorder = recorder;
     recorder.start();
-    await started;
+    const late = new Promise((resolve) => setTimeout(resolve, PATIENCE));
+    await Promise.race([Promise.all([this.context.resume(), started]), late]);
   }
 
   /** Record a microphone's stream or an audio element too, while a recording runs. */
@@ -42,6 +49,7 @@ export class SoundRecorder {
     this.recorder = null;
     recorder.stop();
     const sound = await content;
+    this.silence.stop();
     return isHeard && sound.size ? sound : null;
   }
 }

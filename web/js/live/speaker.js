@@ -9,6 +9,11 @@ export class Speaker {
     Object.assign(this, { onTrack, onBlocked, onAudio, audio: null });
   }
 
+  /** The sound that is being played, or null. */
+  get playing() {
+    return this.audio && !this.audio.ended ? this.audio : null;
+  }
+
   /** Say a message of the type `say`; without `sound` the mouth moves alone. */
   say({ id, track, audio }, sound) {
     this.stop();

@@ -30,8 +30,10 @@ async function take({ recordFor: token, file, sound }) {
   const node = waiting.get(token);
   if (!node?.graph) return;
   await app.refreshComboInNodes(); // so that the new files are among those that can be chosen
+  app.canvas?.emitBeforeChange?.(); // one step of the graph's history
   put(node, "THA4LoadPoses", "file", file, 0);
   if (sound) put(node, "LoadAudio", "audio", sound, 1);
+  app.canvas?.emitAfterChange?.();
   app.canvas?.setDirty(true, true);
 }
 

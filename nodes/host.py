@@ -145,6 +145,13 @@ def input_path(name: str) -> Path:
     return Path(folder_paths.get_input_directory()) / name
 
 
+def new_input_path(prefix: str, suffixes: tuple[str, ...]) -> Path:
+    """A path in the input folder, without a suffix, that is not taken yet with any of these: numbered from 1 on."""
+    folder = Path(folder_paths.get_input_directory())
+    names = (path.stem.removeprefix(f"{prefix}_") for path in folder.glob(f"{prefix}_*") if path.suffix in suffixes)
+    return folder / f"{prefix}_{max((int(name) for name in names if name.isdecimal()), default=0) + 1:05}"
+
+
 def temporary_files(prefix: str) -> list[str]:
     """The files of the temporary folder whose names begin so."""
     folder = Path(folder_paths.get_temp_directory())

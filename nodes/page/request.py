@@ -10,7 +10,7 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
 
-from aiohttp import web
+from aiohttp import BodyPartReader, web
 
 from ...tha4_core.errors import MotionError
 from ...tha4_core.motion import reading
@@ -147,6 +147,34 @@ async def _read(request: web.Request, at_most: int) -> bytes:
             return bytes(content)
         content += chunk
     raise Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"The body has more than {at_most:,} bytes.")
+
+
+async def form_fields(request: web.Request, limits: Mapping[str, int], timeout: float) -> dict[str, bytes]:
+    """The fields of a multipart form: `limits` are their names and the bytes that each may have. Raises Refused."""
+    if request.content_type != "multipart/form-data":
+        raise Refused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "The body must be multipart/form-data.")
+    try:
+        return await asyncio.wait_for(_read_form(request, limits), timeout)
+    except asyncio.TimeoutError:
+        raise Refused(HTTPStatus.REQUEST_TIMEOUT, "The form did not arrive in time.") from None
+
+
+async def _read_form(request: web.Request, limits: Mapping[str, int]) -> dict[str, bytes]:
+    fields: dict[str, bytes] = {}
+    try:
+        async for part in await request.multipart():
+            if not isinstance(part, BodyPartReader) or part.name not in limits or part.name in fields:
+                raise Refused(HTTPStatus.BAD_REQUEST, f"The form may have each of {', '.join(limits)} once.")
+            content = bytearray()
+            while chunk := await part.read_chunk():
+                content += chunk
+                if len(content) > limits[part.name]:
+                    message = f"{part.name} has more than {limits[part.name]:,} bytes."
+                    raise Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, message)
+            fields[part.name] = bytes(content)
+    except (web.HTTPException, OSError, ValueError, RuntimeError) as error:
+        raise Refused(HTTPStatus.BAD_REQUEST, "The form cannot be read.") from error
+    return fields
 
 
 def refuse_other_origins(request: web.Request) -> None:

@@ -50,6 +50,21 @@ def decode(
     return {"waveform": torch.cat(parts)[None, None], "sample_rate": stream.codec_context.sample_rate}
 
 
+def check(file: BinaryIO, name: str, file_format: str) -> None:
+    """Raises MotionError where the sound in an open file does not even begin."""
+    import av
+
+    try:
+        with av.open(file, format=file_format) as container:
+            stream = next(iter(container.streams.audio), None)
+            if stream is not None and next(container.decode(stream), None) is not None:
+                return
+    except (av.FFmpegError, OSError, ValueError, OverflowError, MemoryError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise MotionError(f"{name} cannot be read as sound: {reason}.") from error
+    raise MotionError(f"{name} has no sound.")
+
+
 def _seconds(container: InputContainer, stream: AudioStream) -> float:
     """The length that the file says; 0 where it says none."""
     if stream.duration and stream.time_base:

@@ -66,7 +66,7 @@ async def _measure(server: ComfyUI, seconds: float, datagrams: int) -> None:
 async def _latency(server: ComfyUI, protocol: str, example: bytes, seconds: float) -> None:
     latencies: list[float] = []
     async with aiohttp.ClientSession() as http, _page(server, http) as page, _receiver(server, http, protocol):
-        before, start = _cpu(server), time.perf_counter()
+        before, start = cpu(server), time.perf_counter()
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
             for number in range(int(seconds * 60)):
                 await asyncio.sleep(max(start + number / 60 - time.perf_counter(), 0))
@@ -75,7 +75,7 @@ async def _latency(server: ComfyUI, protocol: str, example: bytes, seconds: floa
                 while (await page.receive_json())["type"] != "face":
                     pass
                 latencies.append((time.perf_counter() - sent) * 1000)
-        share = (_cpu(server) - before) / (time.perf_counter() - start)
+        share = (cpu(server) - before) / (time.perf_counter() - start)
     median, p99, most = np.percentile(latencies, [50, 99, 100])
     print(f"| {protocol} | {len(example)} | {median:.2f} | {p99:.2f} | {most:.2f} | {share:.1%} |", flush=True)
 
@@ -87,12 +87,12 @@ async def _endurance(server: ComfyUI, datagrams: int) -> None:
         reader = asyncio.create_task(heard.read(page))
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
             for tenth in range(1, 11):
-                start, cpu, first = time.perf_counter(), _cpu(server), heard.packets
+                start, used, first = time.perf_counter(), cpu(server), heard.packets
                 while heard.packets < tenth * datagrams // 10:
                     for _ in range(_BATCH):
                         sender.sendto(trackers.EXAMPLES["ifacialmocap"], ("127.0.0.1", _PORT))
                     await asyncio.sleep(0.01)
-                wall, each = time.perf_counter() - start, (_cpu(server) - cpu) / (heard.packets - first) * 1000
+                wall, each = time.perf_counter() - start, (cpu(server) - used) / (heard.packets - first) * 1000
                 rate = (heard.packets - first) / wall
                 print(f"| {heard.packets:,} | {heard.left_out} | {heard.faces:,} | {rate:.0f} | {each:.3f} "
                       f"| {_memory(server):.1f} |", flush=True)  # fmt: skip
@@ -127,7 +127,7 @@ async def _receiver(server: ComfyUI, http: aiohttp.ClientSession, protocol: str)
         answer.raise_for_status()
 
 
-def _cpu(server: ComfyUI) -> float:
+def cpu(server: ComfyUI) -> float:
     """Seconds of the processor that the server has used."""
     fields = Path(f"/proc/{server.pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / _TICKS

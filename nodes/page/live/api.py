@@ -11,7 +11,7 @@ from typing import Any
 from aiohttp import web
 
 from ..request import NO_STORE, Refused, is_own_page, json_object
-from . import access, incoming, messages, say
+from . import access, incoming, messages, record, say
 from .incoming import Incoming
 from .messages import NAME, Message
 from .receivers import Request, open_receiver, parse_request
@@ -27,6 +27,7 @@ class Live:
     def __init__(self) -> None:
         self._sessions = Sessions()
         self._speaker = Speaker()
+        self._recording = asyncio.Lock()
 
     async def close(self, app: web.Application) -> None:
         """Close everything: the server stops."""
@@ -65,6 +66,14 @@ class Live:
         if "Range" not in request.headers:
             return web.Response(body=sound.content, content_type=sound.media_type, headers=headers)
         return _part(request, sound, headers)
+
+    async def record(self, request: web.Request) -> web.Response:
+        """A recording of a page, to keep."""
+        _session_name(request)
+        fields = await record.read(request)
+        async with self._recording:
+            kept = await asyncio.to_thread(record.keep, fields)
+        return web.json_response(kept, headers=NO_STORE)
 
     async def receive(self, request: web.Request) -> web.Response:
         """Open a receiver, or leave it as it is where it is open already."""

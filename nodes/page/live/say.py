@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
-from aiohttp import BodyPartReader, web
+from aiohttp import web
 
 from ....tha4_core.errors import MotionError
 from ....tha4_core.motion import reading
-from ..request import Refused, json_object, read_body
+from ..request import Refused, form_fields, json_object, read_body
 from . import messages
 from .messages import Message
 
@@ -37,10 +36,8 @@ async def read(request: web.Request) -> Say | None:
         content = await json_object(request, MOST_TIMINGS)
         return None if "id" in content and content["id"] is None else parse(None, content)
     if request.content_type == "multipart/form-data":
-        try:
-            fields = await asyncio.wait_for(_fields(request), _UPLOAD_SECONDS)
-        except asyncio.TimeoutError:
-            raise Refused(HTTPStatus.REQUEST_TIMEOUT, "The form did not arrive in time.") from None
+        limits = {"audio": MOST_BYTES, "timings": MOST_TIMINGS, "text": MOST_TIMINGS}
+        fields = await form_fields(request, limits, _UPLOAD_SECONDS)
         texts = {name: _decoded(name, fields[name]) for name in ("timings", "text") if fields.get(name)}
         return parse(fields.get("audio"), texts)
     if request.content_type.startswith(("audio/", "video/")) or request.content_type == "application/octet-stream":
@@ -48,26 +45,6 @@ async def read(request: web.Request) -> Say | None:
     raise Refused(
         HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "say takes a sound (audio/wav), a form with audio, or JSON with timings."
     )
-
-
-async def _fields(request: web.Request) -> dict[str, bytes]:
-    """The fields of a form."""
-    fields: dict[str, bytes] = {}
-    left = MOST_BYTES + MOST_TIMINGS
-    try:
-        async for part in await request.multipart():
-            if not isinstance(part, BodyPartReader) or part.name not in ("audio", "timings", "text"):
-                raise Refused(HTTPStatus.BAD_REQUEST, "The form may have the fields audio, timings and text.")
-            content = bytearray()
-            while chunk := await part.read_chunk():
-                content += chunk
-                if len(content) > left:
-                    raise Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"The form has more than {left:,} bytes.")
-            left -= len(content)
-            fields[part.name] = bytes(content)
-    except (web.HTTPException, OSError, ValueError, RuntimeError) as error:
-        raise Refused(HTTPStatus.BAD_REQUEST, "The form cannot be read.") from error
-    return fields
 
 
 def _decoded(name: str, content: bytes) -> str:

@@ -1,14 +1,17 @@
 // What the parts of the live page do together.
 import { h } from "../element.js";
+import { CameraPanel } from "./camera.js";
 import { LiveEngine } from "./engine.js";
 import { ExpressionKeys } from "./expression_keys.js";
 import { openFigure } from "./figure.js";
 import { followMouse } from "./inputs/mouse.js";
 import { Microphone } from "./inputs/microphone.js";
 import { Session } from "./inputs/session.js";
+import { MissingFiles, Webcam } from "./inputs/webcam.js";
 import { Loop } from "./loop.js";
 import { engineSettings, obsQuery, OPTIONS, readOptions, storeOptions } from "./options.js";
 import { Panel } from "./panel.js";
+import { Recording } from "./recording.js";
 import { Speaker } from "./speaker.js";
 import { Stage } from "./stage.js";
 import { loadTexts, text } from "./text.js";
@@ -55,7 +58,16 @@ export class LivePage {
     this.speaker = new Speaker(
       (track, start) => this.engine.say(track, start),
       () => this.#tell(text("Click the page once, so that it may play sound.")),
+      (audio) => this.recording.hear(audio),
     );
+    this.webcam = new Webcam((face) => this.#see(face), (error) => this.#closeWebcam(error));
+    this.camera = new CameraPanel(this.webcam.video, (some) => this.change(some));
+    this.recording = new Recording({
+      poseAt: (time) => this.engine.pose(time),
+      sounds: () => [this.microphone.stream, this.speaker.playing].filter(Boolean),
+      send: (form) => this.session.post("record", form),
+      onError: (why) => this.#tell(why, LONG_NOTICE_SECONDS),
+    });
     this.microphone = new Microphone(
       this.library.live.speech,
       (mouth) => this.#drive({ type: "speech", pose: mouth }, true),
@@ -81,8 +93,9 @@ export class LivePage {
       upload: (file) => this.#upload(file),
       reset: () => this.change({ ...OPTIONS }),
     };
-    const [expressions, trackers] = [this.expressions.element, this.trackers.element];
-    return new Panel(this.options, (some) => this.change(some), { students, actions, expressions, trackers });
+    const parts = { camera: this.camera, expressions: this.expressions, trackers: this.trackers, recording: this.recording };
+    const elements = Object.fromEntries(Object.entries(parts).map(([name, { element }]) => [name, element]));
+    return new Panel(this.options, (some) => this.change(some), { students, actions, ...elements });
   }
 
   /** Do what the options say, where they differ from those before. */
@@ -98,6 +111,9 @@ export class LivePage {
     if (changed("session")) this.session.open(options.session);
     if (changed("mouse")) this.#useMouse();
     if (changed("microphone")) this.#useMicrophone();
+    if (changed("webcam") || (options.webcam && changed("camera"))) this.#useWebcam();
+    this.camera.show(options);
+    this.recording.fps = options.recordFps;
     this.microphone.silence = options.silence;
   }
 
@@ -131,12 +147,34 @@ export class LivePage {
 
   async #useMicrophone() {
     try {
-      if (this.options.microphone) await this.microphone.open();
-      else this.microphone.close();
+      if (!this.options.microphone) return this.microphone.close();
+      await this.microphone.open();
+      if (this.microphone.stream) this.recording.hear(this.microphone.stream);
     } catch (error) {
       this.change({ microphone: false });
       this.#tell(text("There is no microphone: {why}", { why: error.message }));
     }
+  }
+
+  async #useWebcam() {
+    try {
+      if (!this.options.webcam) return this.webcam.close();
+      await this.webcam.open(this.options.camera);
+      if (this.webcam.stream) await this.camera.list(this.webcam.stream);
+    } catch (error) {
+      this.#closeWebcam(error);
+    }
+  }
+
+  #closeWebcam(error) {
+    this.change({ webcam: false });
+    if (error instanceof MissingFiles) this.camera.ask(error.missing);
+    this.#tell(text("The webcam cannot be used: {why}", { why: error.message }), LONG_NOTICE_SECONDS);
+  }
+
+  #see(face) {
+    this.camera.follow(face.found);
+    this.#drive(face, true);
   }
 
   #calibrate() {

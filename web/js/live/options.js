@@ -6,6 +6,10 @@ export const OPTIONS = {
   session: "main",
   mouse: true,
   microphone: false,
+  webcam: false,
+  camera: "", // its device id; empty: any
+  preview: true, // show what the camera sees
+  recordFps: 30, // frames a second of a recording
   share: false, // send what drives this page to the other pages of the session
   background: "color", // one of BACKGROUNDS
   color: "#22262e",
@@ -39,12 +43,12 @@ export const RENDERERS = ["auto", "page", "server"];
 const CHOICES = { background: BACKGROUNDS, crop: CROPS, renderer: RENDERERS };
 const RANGES = {
   scale: [0.2, 4], x: [-2, 2], y: [-2, 2], size: [64, 1024], fps: [1, 120], smoothing: [0, 1], idle: [0, 1], head: [0, 2],
-  body: [0, 2], mouth: [0, 2], recentre: [0, 3600], silence: [-90, 0],
+  body: [0, 2], mouth: [0, 2], recentre: [0, 3600], silence: [-90, 0], recordFps: [1, 120],
 }; // prettier-ignore
-const PATTERNS = { session: /^[A-Za-z0-9_-]{1,64}$/, color: /^#[0-9a-f]{6}$/i, student: /^.{1,300}$/s, picture: /^.{0,300}$/s };
+const PATTERNS = { session: /^[A-Za-z0-9_-]{1,64}$/, color: /^#[0-9a-f]{6}$/i, student: /^.{1,300}$/s, picture: /^.{0,300}$/s, camera: /^.{0,300}$/s };
 const STORED = "tha4.live";
 // What an OBS source has no hand and no permission for.
-const WITHOUT_HANDS = { controls: false, background: "none", mouse: false, microphone: false, share: false };
+const WITHOUT_HANDS = { controls: false, background: "none", mouse: false, microphone: false, webcam: false, share: false };
 
 /** The options: those at first, over them what `storage` remembers, over them what the URL's query says. */
 export function readOptions(query, storage) {

@@ -8,9 +8,9 @@ const PICTURE_TYPES = "image/png, image/jpeg, image/webp";
 export class Panel {
   /**
    * `options` are those now; `change(some)` is called with what the user has changed. `students` are names, `actions`
-   * has `calibrate`, `copy`, `upload(file)`, `reset`; `expressions` and `trackers` are elements that go into the panel.
+   * has `calibrate`, `copy`, `upload(file)`, `reset`; the others are elements that go into the panel.
    */
-  constructor(options, change, { students, actions, expressions, trackers }) {
+  constructor(options, change, { students, actions, camera, expressions, trackers, recording }) {
     Object.assign(this, { options, change, actions, controls: [] });
     this.status = h("p.status", { role: "status" });
     this.element = h(
@@ -18,10 +18,11 @@ export class Panel {
       { "aria-label": text("Controls") },
       h("header", {}, h("h1", {}, text("THA4 live")), this.#hide()),
       this.#section(text("Character"), ...this.#character(students)),
-      this.#section(text("Driven by"), ...this.#inputs(), trackers),
+      this.#section(text("Driven by"), ...this.#inputs(), this.#toggle("webcam", text("Webcam")), camera, trackers),
       this.#section(text("Picture"), ...this.#picture()),
       this.#section(text("Movement"), ...this.#movement()),
       this.#section(text("Expressions"), h("p.hint", {}, text("A key switches one on and off, Esc ends it.")), expressions),
+      this.#section(text("Recording"), this.#slider("recordFps", text("Poses a second"), 10, 60, 1), recording),
       this.#section(text("For OBS"), ...this.#sharing()),
       this.status,
     );

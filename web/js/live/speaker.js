@@ -3,10 +3,15 @@
 export class Speaker {
   /**
    * `onTrack(track, start)` gets the track and when its sound has begun (seconds), and null when it ends; `onBlocked()` is
-   * called where the browser wants a click before it plays.
+   * called where the browser wants a click before it plays, and `onAudio(audio)` with every sound before it is played.
    */
-  constructor(onTrack, onBlocked) {
-    Object.assign(this, { onTrack, onBlocked, audio: null });
+  constructor(onTrack, onBlocked, onAudio) {
+    Object.assign(this, { onTrack, onBlocked, onAudio, audio: null });
+  }
+
+  /** The sound that is being played, or null. */
+  get playing() {
+    return this.audio && !this.audio.ended ? this.audio : null;
   }
 
   /** Say a message of the type `say`; without `sound` the mouth moves alone. */
@@ -27,6 +32,7 @@ export class Speaker {
   async #play(track, url) {
     const audio = new Audio(url);
     this.audio = audio;
+    this.onAudio(audio);
     // The sound may start late, or wait for its next part: the mouth keeps to what is heard.
     const follow = () => this.audio === audio && this.onTrack(track, performance.now() / 1000 - audio.currentTime);
     audio.addEventListener("playing", follow);

@@ -9,6 +9,7 @@ import { bands, drawCurves } from "./curves.js";
 import { Keys } from "./keys.js";
 import { Motion } from "./motion.js";
 import { offerPlayer, putPoseInto, use } from "./put.js";
+import { recordFor } from "./record.js";
 import { Sound, findSound } from "./sound.js";
 
 const WATCH = 250; // milliseconds between looks at what changed
@@ -80,7 +81,11 @@ export class Player {
     if (this.node.comfyClass !== "THA4PoseSequence") return [];
     offerPlayer(this.node, this);
     const title = text("Put the Pose Vector's pose into the script at this moment");
-    return [h("button", { type: "button", "data-name": "key", title, onclick: () => this.#complain(putPoseInto(this.node)) }, icon(KEY))];
+    const record = text("Record from the camera, the mouse or a tracker");
+    return [
+      h("button", { type: "button", "data-name": "key", title, onclick: () => this.#complain(putPoseInto(this.node)) }, icon(KEY)),
+      h("button", { type: "button", "data-name": "record", title: record, onclick: () => this.#complain(recordFor(this.node)) }, "●"),
+    ];
   }
 
   #seek(seconds) {

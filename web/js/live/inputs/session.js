@@ -35,10 +35,10 @@ export class Session {
     this.socket.send(JSON.stringify(message));
   }
 
-  /** Ask the server for something, such as `receive`. Resolves with its answer; rejects with its error. */
+  /** Ask the server for something, such as `receive`, with a form or an object. Resolves with its answer, or rejects. */
   async post(what, body) {
-    const headers = { "Content-Type": "application/json" };
-    const response = await fetch(`live/${this.name}/${what}`, { method: "POST", headers, body: JSON.stringify(body) });
+    const json = { headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) };
+    const response = await fetch(`live/${this.name}/${what}`, { method: "POST", ...(body instanceof FormData ? { body } : json) });
     const answer = await response.json().catch(() => ({}));
     if (!response.ok) throw new Error(answer.error ?? `${response.status}`);
     return answer;

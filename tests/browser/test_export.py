@@ -13,10 +13,12 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
 import tha4_core as tha4
+from tests.browser.comfy_page import ComfyPage
 from tests.browser.puppet_site import SOFTWARE_GPU
 from tests.browser.test_live_page import voice  # noqa: F401 - a fixture
 from tests.core.export.test_modules import write
 from tests.core.export.test_page import HOSTILE
+from tests.host.comfyui import ComfyUI
 from tha4_core.demo import DEMO_STUDENT
 from tha4_core.export import PageOptions, to_html
 from tha4_core.export.modules import bundle
@@ -24,6 +26,7 @@ from tha4_core.export.modules import bundle
 PATIENCE = 90_000
 SIZE = 64  # a GPU that is computed on the CPU needs a minute for 512
 JAPANESE = {"ja": {"The microphone moves the mouth": "マイクで口を動かす"}}
+BUTTON = "app.graph.getNodeById({node}).widgets.find((one) => one.name === '{name}')"
 WITHOUT_GPU = "This browser has no WebGPU, so the character does not move here."
 
 
@@ -251,3 +254,20 @@ def test_background_and_transparency(still: Callable[..., Opened], student: tha4
         opened.run("await puppet.ready; document.querySelector('.notice').hidden = true;")
         picture = Image.open(io.BytesIO(opened.page.screenshot(omit_background=True))).convert("RGBA")
         assert picture.getpixel((2, 2)) == expected
+
+
+def test_the_nodes_buttons_show_the_page_in_a_sandbox_and_are_no_inputs(comfy: ComfyPage, web_server: ComfyUI) -> None:
+    student, node = comfy.add("THA4LoadStudent"), comfy.add("THA4ExportPuppet", 500)
+    comfy.connect(student, 0, node, "student")
+    assert [name for name in comfy.prompt()[str(node)]["inputs"] if "page" in name] == []
+    comfy.run(web_server)
+    with comfy.page.expect_popup() as popup:
+        comfy.page.wait_for_function(f"() => !{BUTTON.format(node=node, name='Open the page')}.disabled")
+        comfy.page.evaluate(f"() => {{ {BUTTON.format(node=node, name='Open the page')}.callback(); }}")
+    shown = popup.value.frame_locator("iframe")
+    expect(shown.locator(".still")).to_be_visible(timeout=PATIENCE)
+    assert shown.locator("body").evaluate("() => [window.origin, window.isSecureContext]") == ["null", True]
+    popup.value.close()
+    with comfy.page.expect_download() as download:
+        comfy.page.evaluate(f"() => {{ {BUTTON.format(node=node, name='Download the page')}.callback(); }}")
+    assert download.value.suggested_filename.startswith("puppet_")

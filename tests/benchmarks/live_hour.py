@@ -1,6 +1,6 @@
 """An hour of live driving in fast-forward: what stays in memory, and what the server does meanwhile. Markdown tables.
 
-    python -m tests.benchmarks.live_hour [--minutes 60] [--frames 600] [--seconds 20]
+    python -m tests.benchmarks.live_hour [--minutes 60] [--frames 200] [--seconds 20]
 
 The engine gets a face, and gives a pose, 60 times a second for so many minutes, as fast as it computes them; faces get
 lost, expressions and speech come and go. Then a browser's GPU (on the CPU) draws so many of the poses, at 64 pixels.
@@ -80,7 +80,7 @@ _DRAW = """async (count) => {
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--minutes", type=int, default=60)
-    parser.add_argument("--frames", type=int, default=600)
+    parser.add_argument("--frames", type=int, default=200)
     parser.add_argument("--seconds", type=float, default=20)
     arguments = parser.parse_args()
     print(f"Machine: {machine('cpu')}.\n")

@@ -8,22 +8,24 @@ from comfy_api.latest import io
 
 from ..tha4_core.errors import DownloadError
 from ..tha4_core.weights import Repository, download_hub_file
-from . import host
+from . import host, types
 
 FROM_HUB = "from the hub"
 """The choice, among the files of a folder, that means the file named by repo_id and file_name."""
 
 
 def hub_inputs(example: str) -> list[io.Input]:
-    """The inputs that name a file of a hub repository; `example` is the name of such a file."""
+    """The inputs that name a file of a hub repository, folded away; `example` is the name of such a file."""
+    folded = types.advanced(io.String.Input)
     return [
         io.String.Input(
             "repo_id",
             default="",
             tooltip=f'The hub repository, as owner/name, for "{FROM_HUB}". The file is fetched once and kept.',
+            **folded,
         ),
-        io.String.Input("file_name", default="", tooltip=f"The file in that repository, such as {example}."),
-        io.String.Input("revision", default="main", tooltip="The branch, tag or commit of that repository."),
+        io.String.Input("file_name", default="", tooltip=f"The file in that repository, such as {example}.", **folded),
+        io.String.Input("revision", default="main", tooltip="The branch, tag or commit of that repository.", **folded),
     ]
 
 

@@ -54,6 +54,7 @@ class LoadTeacher(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
+        folded = types.advanced(io.String.Input)
         return io.Schema(
             node_id="THA4LoadTeacher",
             display_name="Load Teacher",
@@ -87,8 +88,11 @@ class LoadTeacher(io.ComfyNode):
                     default="",
                     tooltip="A hub repository that has the five files, as owner/name: a mirror, or a copy of your own. "
                     "Empty: where they are published.",
+                    **folded,
                 ),
-                io.String.Input("revision", default="main", tooltip="The branch, tag or commit of that repository."),
+                io.String.Input(
+                    "revision", default="main", tooltip="The branch, tag or commit of that repository.", **folded
+                ),
             ],
             outputs=[types.Teacher.Output(display_name="teacher")],
             hidden=[io.Hidden.unique_id],

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
-from playwright.sync_api import ConsoleMessage, Locator, Page
+from playwright.sync_api import ConsoleMessage, Locator, Page, expect
 
 from tests.host.comfyui import ComfyUI
 
@@ -82,18 +82,29 @@ class ComfyPage:
         """Add a node; returns its id."""
         return int(self.page.evaluate(_ADD, [node_type, x, y]))
 
-    def connect(self, source: int, slot: int, target: int, name: str) -> None:
+    def add_by_search(self, name: str) -> int | str:
+        """Add what the node search finds first under a name, as a user does; returns its id."""
+        self.page.mouse.dblclick(500, 600)
+        box = self.page.get_by_role("dialog").get_by_role("combobox")
+        box.fill(name)
+        expect(self.page.get_by_role("option").filter(has_text=name).first).to_be_visible()
+        box.press("Enter")
+        self.page.mouse.click(700, 300)  # where the node that hangs on the pointer goes
+        self.page.wait_for_function("() => app.graph.nodes.length > 0")
+        return self.page.evaluate("() => app.graph.nodes.at(-1).id")
+
+    def connect(self, source: int | str, slot: int, target: int, name: str) -> None:
         """Link an output, by its number, to an input, by its name."""
         self.page.evaluate(_CONNECT, [source, slot, target, name])
 
     def remove(self, node: int) -> None:
         self.page.evaluate("(id) => app.graph.remove(app.graph.getNodeById(id))", node)
 
-    def values(self, node: int) -> dict[str, Any]:
+    def values(self, node: int | str) -> dict[str, Any]:
         """What a node's widgets say, by name."""
         return self.page.evaluate(_VALUES, node)
 
-    def set(self, node: int, name: str, value: Any) -> None:
+    def set(self, node: int | str, name: str, value: Any) -> None:
         """Set a widget as code of the page would."""
         self.page.evaluate(_SET, [node, name, value])
 

@@ -56,7 +56,7 @@ def test_nodes_templates_and_a_panel_work_in_the_newest_page(page: ComfyPage, we
     assert ours
     known = page.page.evaluate("() => Object.keys(LiteGraph.registered_node_types)")
     assert set(ours) <= set(known)
-    page.load(template("student"))
+    page.load(template("06 Fast student"))
     assert page.page.evaluate(WRONG) == []
     page.clear()
     editor = Editor(page, page.add("THA4PoseVector", 300, 80))

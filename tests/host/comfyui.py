@@ -213,7 +213,7 @@ def _inputs(node: dict[str, Any], declared: dict[str, Any], links: dict[int, lis
     inputs: dict[str, Any] = {}
     for name, (kind, *options) in (declared.get("required", {}) | declared.get("optional", {})).items():
         settings = options[0] if options else {}
-        is_widget = isinstance(kind, list) or kind in ("COMBO", "INT", "FLOAT", "STRING", "BOOLEAN")
+        is_widget = isinstance(kind, list) or kind in ("COMBO", "INT", "FLOAT", "STRING", "BOOLEAN", "WEBCAM")
         if is_widget and not settings.get("forceInput"):
             inputs[name] = next(values, _default(kind, settings))
             if settings.get("control_after_generate"):

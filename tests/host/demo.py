@@ -29,10 +29,10 @@ def main() -> int:
 
 
 def render(comfyui: Path, character: Path | None) -> Path:
-    """Queue student.json with the demo's student, or with one's own; the animated WEBP that it saved, in output/."""
+    """Queue the student's template, with the demo's or one's own; the animated WEBP that it saved, in output/."""
     base = OUTPUT / "comfyui"
     student = _install(character, base) if character else None
-    workflow = WORKFLOWS / "student.json"
+    workflow = WORKFLOWS / "06 Fast student.json"
     print(f"Starting ComfyUI ({comfyui}) ...", flush=True)
     with running(comfyui, base) as server:
         prompt = api_form(json.loads(workflow.read_text()), server.get("/object_info"))

@@ -61,7 +61,7 @@ def student(server: ComfyUI, name: str) -> Path:
 
 
 def test_the_example_workflow_distills_and_renders(small: ComfyUI) -> None:
-    workflow = json.loads((PACK / "example_workflows" / "distill.json").read_text(encoding="utf-8"))
+    workflow = json.loads((PACK / "example_workflows" / "14 Distill a student.json").read_text(encoding="utf-8"))
     prompt = api_form(workflow, small.get("/object_info"))
     for entry in prompt.values():
         if entry["class_type"] == "THA4PoseSequence":

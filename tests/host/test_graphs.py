@@ -80,7 +80,7 @@ def test_a_batch_becomes_a_video(server: ComfyUI) -> None:
     assert [event["data"]["max"] for event in run.events if event["type"] == "progress"][-1] == 3
 
 
-@pytest.mark.parametrize("name", ["quickstart", "student"])
+@pytest.mark.parametrize("name", ["01 Quickstart", "06 Fast student"])
 def test_example_workflow_gives_a_moving_transparent_picture(server: ComfyUI, name: str) -> None:
     workflow = json.loads((PACK / "example_workflows" / f"{name}.json").read_text())
     prompt = api_form(workflow, server.get("/object_info"))

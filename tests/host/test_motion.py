@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ import pytest
 import torch
 
 from tests.core.motion.tracking.test_vmd import EXAMPLE as VMD
-from tests.host.comfyui import PACK, ComfyUI, api_form
+from tests.host.comfyui import ComfyUI
 from tests.host.test_graphs import NO_HUB, saved
 from tha4_core.pose import NAMES
 
@@ -198,19 +197,6 @@ def test_nodes_show_what_was_left_out(server: ComfyUI, base: Path, call: Call) -
     assert run.error == ""
     for node, told in (("1", ("1 packet was left out", "holds no head")), ("2", ("ほっぺ (31 frames)",))):
         assert all(text in run.outputs(node)["text"][0] for text in told)
-
-
-@pytest.mark.parametrize("name", ["idle_loop", "talking"])
-def test_example_workflows_of_motion_run(server: ComfyUI, name: str) -> None:
-    workflow = json.loads((PACK / "example_workflows" / f"{name}.json").read_text())
-    prompt = api_form(workflow, server.get("/object_info"))
-    for entry in prompt.values():
-        entry["inputs"] |= {key: value for key, value in {"seconds": 0.5, "fps": 8.0}.items() if key in entry["inputs"]}
-        if entry["class_type"] == "EmptyAudio":
-            entry["inputs"]["duration"] = 0.5
-    run = server.queue(prompt)
-    assert run.error == ""
-    assert run.history["outputs"]
 
 
 def test_speech_becomes_a_video_in_sync(server: ComfyUI, base: Path, speech: Path) -> None:

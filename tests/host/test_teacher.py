@@ -93,7 +93,7 @@ def test_both_systems_side_by_side(server: ComfyUI, weights: Path) -> None:
     folder.mkdir()
     for name in THA3_NETWORKS:
         torch.save(dict(recipe_state_dict(f"tha3_standard/{name}")), folder / f"{name}.pt")
-    workflow = json.loads((PACK / "example_workflows" / "compare_teachers.json").read_text())
+    workflow = json.loads((PACK / "example_workflows" / "15 Compare two teachers.json").read_text())
     prompt = api_form(workflow, server.get("/object_info"))
     sequence_node = next(entry for entry in prompt.values() if entry["class_type"] == "THA4PoseSequence")
     sequence_node["inputs"] |= {"script": "0 head_y=0.5", "fps": 1.0, "loop": False}

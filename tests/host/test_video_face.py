@@ -15,6 +15,7 @@ import av
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import save_file
 
 from tests.host.comfyui import PACK, ComfyUI, Prompt, api_form
@@ -30,10 +31,18 @@ def prompt(server: ComfyUI, base: Path, call: Call) -> Prompt:
     """The template's graph, with a small video in the input folder and the stand-in for the model."""
     torch.manual_seed(0)
     (base / "models" / "detection").mkdir(parents=True, exist_ok=True)
-    save_file(_random_weights(), base / "models" / "detection" / "mediapipe_face_fp32.safetensors")
+    save_file(_random_weights(), base / "models" / "detection" / "faces.safetensors")
     _write_video(base / "input" / "face.mp4")
-    workflow = json.loads((PACK / "example_workflows" / "video_face.json").read_text(encoding="utf-8"))
-    return api_form(workflow, server.get("/object_info"))
+    prompt = _template(server, "12 Face in a video")
+    _of_class(prompt, "LoadVideo")["file"] = "face.mp4"
+    return prompt
+
+
+def _template(server: ComfyUI, name: str) -> Prompt:
+    workflow = json.loads((PACK / "example_workflows" / f"{name}.json").read_text(encoding="utf-8"))
+    prompt = api_form(workflow, server.get("/object_info"))
+    _of_class(prompt, "LoadMediaPipeFaceLandmarker")["model_name"] = "faces.safetensors"
+    return prompt
 
 
 def _random_weights() -> dict[str, torch.Tensor]:
@@ -79,6 +88,18 @@ def test_a_video_moves_a_character(server: ComfyUI, prompt: Prompt) -> None:
 def test_a_video_without_a_face_says_so(server: ComfyUI, prompt: Prompt) -> None:
     _of_class(prompt, "MediaPipeFaceLandmarker")["min_confidence"] = 1.0
     assert "No face was found in any of the pictures" in server.queue(prompt).error
+
+
+def test_a_picture_of_the_webcam_poses_a_character(server: ComfyUI, base: Path, prompt: Prompt) -> None:
+    noise = np.random.default_rng(1).integers(0, 255, (96, 128, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(base / "input" / "webcam.png")
+    webcam = _template(server, "13 Face in the webcam")
+    _of_class(webcam, "WebcamCapture")["image"] = "webcam.png"
+    _of_class(webcam, "MediaPipeFaceLandmarker")["min_confidence"] = 0.0
+    run = server.queue(webcam)
+    assert run.error == ""
+    (picture,) = next(output["images"] for output in run.history["outputs"].values() if "images" in output)
+    assert server.file(picture).is_file()
 
 
 def test_face_landmarks_take_the_place_of_the_file(call: Call) -> None:

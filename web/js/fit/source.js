@@ -30,7 +30,8 @@ function linked(node, ran) {
   const mask = isLinked(node, "mask") ? origin(node, "mask") : null;
   const isKnown = image?.type === LOAD_IMAGE && image.mode === ALWAYS && !isLinked(image, "image");
   if (isKnown && (mask === image || !isLinked(node, "mask"))) {
-    const name = value(image, "image").replace(/ \[input\]$/, "");
+    const name = (value(image, "image") ?? "").replace(/ \[input\]$/, "");
+    if (!name) return { problem: text("Choose a picture in Load Image.") };
     return { source: { kind: "input", name, opaque: !mask } };
   }
   const problem = text("Other nodes make this picture: run the graph once to see it here.");

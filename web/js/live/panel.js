@@ -101,7 +101,7 @@ export class Panel {
     const copies = text("A transparent page without controls that shows this character");
     return [
       this.#button("copy", copies, text("Copy URL for OBS"), this.actions.copy),
-      this.#toggle("share", text("Send my mouse, microphone and keys to it")),
+      this.#toggle("share", text("Send my mouse, camera, microphone and keys to it")),
       this.#field("session", text("Session")),
       this.#button("reset", text("All settings as they were at first"), text("Reset all"), this.actions.reset),
     ];

@@ -84,8 +84,8 @@ class ComfyPage:
 
     def add_by_search(self, name: str) -> int | str:
         """Add what the node search finds first under a name, as a user does; returns its id."""
-        self.page.mouse.dblclick(500, 600)
-        box = self.page.get_by_role("dialog").get_by_role("combobox")
+        self.page.evaluate("() => app.extensionManager.command.execute('Workspace.SearchBox.Toggle')")
+        box = self.page.get_by_placeholder("Add a node")
         box.fill(name)
         expect(self.page.get_by_role("option").filter(has_text=name).first).to_be_visible()
         box.press("Enter")

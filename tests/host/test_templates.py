@@ -195,6 +195,7 @@ def test_app_mode_has_its_inputs_and_an_output(name: str) -> None:
     app = workflow(name)["extra"]["linearData"]
     assert {nodes[node]["type"] for node in app["outputs"]} <= {"THA4SaveVideo", "SaveImage", "SaveAnimatedWEBP"}
     assert app["outputs"]
+    assert app["inputs"]
     for node, widget in app["inputs"]:
         assert widget in [socket["name"] for socket in nodes[node]["inputs"] if "widget" in socket]
 

@@ -48,7 +48,7 @@ def online(comfyui_folder: Path, base: Path, hub: servers.Server) -> Iterator[Co
 def weights(base: Path) -> Iterator[Path]:
     """The synthetic teacher as five .pt files in models/tha4/teacher."""
     folder = base / "models" / "tha4" / "teacher"
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     for name, state_dict in recipe_teacher().items():
         torch.save(state_dict, folder / f"{name}.pt")
     yield folder

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -38,10 +39,32 @@ def test_a_japanese_user_reads_japanese(fresh: tuple[ComfyUI, Page]) -> None:
     comfy = ComfyPage(page, nodes2=True)
     comfy.open(server.address)
     comfy.clear()
-    comfy.add("THA4LoadCharacter", 320, 80)
+    character = comfy.add("THA4LoadCharacter", 320, 80)
     comfy.add("THA4PoseVector", 760, 80)
-    for text in ("キャラクターを読み込む", "拡大率", "横の移動", "報告", "画像は合っています。", "パッド", "まぶた"):
+    for text in (
+        "キャラクターを読み込む",
+        "拡大率",
+        "横の移動",
+        "報告",
+        "画像は合っています。",
+        "パッド",
+        "まぶた",
+        "口角を上げる",
+    ):
         expect(page.get_by_text(text, exact=True).first).to_be_visible(timeout=60_000)
+    sequence = comfy.add("THA4PoseSequence", 1200, 200)
+    comfy.set(sequence, "script", "1 foo")
+    expect(page.get_by_text("「foo」という表情やパラメーターはありません。")).to_be_visible()
+    comfy.remove(character)
+    comfy.connect(comfy.add("THA4LoadPoses", 320, 80), 0, comfy.add("THA4SavePoses", 320, 600), "poses")
+    comfy.run(server)
+    expect(page.get_by_text(re.compile(r"^\d+ フレーム、[\d.]+ 秒、\d+ fps。$"))).to_be_visible()
+    page.evaluate("(id) => app.canvas.selectNode(app.graph.getNodeById(id))", sequence)
+    page.get_by_test_id("info-button").click()
+    expect(page.get_by_role("heading", name="プレーヤー")).to_be_visible()
+    picture = page.get_by_role("img", name="スクリプト、プレーヤー、曲線")
+    expect(picture).to_be_visible()
+    assert picture.evaluate("async (image) => { await image.decode(); return image.naturalWidth; }") > 100
     assert comfy.errors == []
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
+from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 import pytest
@@ -83,6 +86,47 @@ def test_the_texts_of_the_widgets_are_translated(language: str) -> None:
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_a_translation_keeps_the_places_of_numbers(language: str) -> None:
     for text, translated in translation(language, "main")["tha4"].items():
+        assert sorted(re.findall(r"\{\w+\}", text)) == sorted(re.findall(r"\{\w+\}", translated)), text
+
+
+def without_names(template: str) -> str:
+    return re.sub(r"\{\w+\}", "{}", template)
+
+
+def python_texts(source: str) -> Iterator[str]:
+    """Every text of Python's source, with `{}` where an f-string has a value."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.JoinedStr):
+            yield "".join(str(part.value) if isinstance(part, ast.Constant) else "{}" for part in node.values)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.value
+
+
+@cache
+def sent_sentences() -> set[str]:
+    """The lines of what messages are made of: texts of the library, nodes and routes, and of errors in the page."""
+    sources = [
+        path.read_text(encoding="utf-8") for room in ("tha4_core", "nodes") for path in (PACK / room).rglob("*.py")
+    ]
+    errors = re.findall(r"Error\([`\"](.+?)[`\"]\)", "\n".join(path.read_text() for path in SCRIPTS.rglob("*.js")))
+    found = {text for source in sources for text in python_texts(source)}
+    found |= {re.sub(r"\$\{.*?\}", "{}", text) for text in errors}
+    return {line.replace("{}{}", "{}") for text in found for line in text.splitlines()}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_message_that_is_translated_is_one_that_is_sent(language: str) -> None:
+    """Else a sentence that was changed would stay English on the page, and nobody would see it."""
+    messages = translation(language, "main")["tha4Messages"]
+    assert list(messages) == list(translation("ja", "main")["tha4Messages"])
+    assert [text for text, translated in messages.items() if not translated.strip()] == []
+    sent = sent_sentences()
+    assert [each for each in map(without_names, messages) if not any(one.startswith(each) for one in sent)] == []
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_translated_message_keeps_its_places(language: str) -> None:
+    for text, translated in translation(language, "main")["tha4Messages"].items():
         assert sorted(re.findall(r"\{\w+\}", text)) == sorted(re.findall(r"\{\w+\}", translated)), text
 
 

@@ -1,5 +1,6 @@
 // Requests to one of our routes: one at a time, and only the newest one gets a response.
 import { api } from "../../../scripts/api.js";
+import { message } from "./text.js";
 
 let clients = 0;
 const page = Math.random().toString(36).slice(2);
@@ -31,7 +32,7 @@ export class LatestRequest {
       const content = await this.#fetch(body, abort.signal);
       if (this.abort === abort && !this.next && content) this.onResponse(content, body);
     } catch (error) {
-      if (this.abort === abort && !this.next) this.onError(error.message, body);
+      if (this.abort === abort && !this.next) this.onError(message(error.message), body);
     } finally {
       if (this.abort === abort) {
         this.abort = null;

@@ -1,8 +1,11 @@
 // The texts of our widgets in the language of the page. The English text is the key, and the fallback.
 import { api } from "../../../scripts/api.js";
 import { app } from "../../../scripts/app.js";
+import { translator } from "./messages.js";
 
 let translations = {};
+let inputs = {};
+let translated = (english) => english;
 
 /** A text, with `{name}` in it replaced by what `values` has under that name. */
 export function text(english, values = {}) {
@@ -15,6 +18,15 @@ export const missing = (file) => text("{name} is missing: put it into {folder}, 
 /** The translation of a finding, which the server sends in English. */
 export const finding = (code, english) => translations[`finding.${code}`] ?? english;
 
+/** What the server says (an error, notes of a node), as far as its sentences are translated. */
+export const message = (english) => translated(english);
+
+/** The name of a pose parameter, or of both sides of one without its side; null where the page is in English. */
+export function parameterName(name) {
+  const found = inputs[name]?.name ?? inputs[`${name}_left`]?.name.replace(/\s*[（(].*[）)]$/, "");
+  return found ?? null;
+}
+
 /** The language of the page, such as `en`. */
 export const language = () => (app.extensionManager?.setting?.get("Comfy.Locale") ?? "en").split("-")[0];
 
@@ -22,6 +34,17 @@ app.registerExtension({
   name: "THA4.Text",
   async setup() {
     if (language() === "en") return;
-    translations = (await api.getCustomNodesI18n?.())?.[language()]?.tha4 ?? {};
+    const { tha4 = {}, tha4Messages = {}, nodeDefs } = (await api.getCustomNodesI18n?.())?.[language()] ?? {};
+    [translations, inputs, translated] = [tha4, nodeDefs?.THA4PoseVector?.inputs ?? {}, translator(tha4Messages)];
+    // The page has set the texts of its nodes before this listener is called.
+    api.addEventListener("progress_text", translateTexts);
   },
 });
+
+/** Translate what `show_text` shows on nodes: the page's own widgets, in the graph that is seen. */
+function translateTexts() {
+  for (const { widgets = [] } of app.canvas.graph.nodes) {
+    const shown = widgets.find(({ name }) => name === "$$node-text-preview");
+    if (shown) shown.value = message(shown.value);
+  }
+}

@@ -111,9 +111,8 @@ def complaint(unspoken: str) -> str:
     distinct = list(dict.fromkeys(unspoken))
     named = ", ".join(distinct[:12]) + (f" and {len(distinct) - 12} more" if len(distinct) > 12 else "")
     kanji = any(_is_kanji(character) for character in distinct)
-    return f"{named} cannot be spoken: " + (
-        "write it in kana (Chinese: in pinyin)." if kanji else "write it as words, in Latin letters or in kana."
-    )
+    advice = "write it in kana (Chinese: in pinyin)" if kanji else "write it as words, in Latin letters or in kana"
+    return f"{named} cannot be spoken: {advice}."
 
 
 def _sounds(spelled: str) -> tuple[list[Mouth], str]:

@@ -1,4 +1,5 @@
 // One slider for each of the 45 numbers, by group; two-sided ones in pairs that go together or not.
+import { parameterName, text } from "../text.js";
 import { h } from "./dom.js";
 
 const SIDES = ["right", "left"]; // as they are seen: the character's right is on the viewer's left
@@ -27,9 +28,8 @@ export class Sliders {
   #row(stem, chosen) {
     const sided = SIDES.map((side) => chosen.find(({ name }) => name === `${stem}_${side}`)).filter(Boolean);
     const parameters = sided.length ? sided : chosen.filter(({ name }) => name === stem);
-    const label = h("span.tha4-label", { title: stem }, stem.replace(/^[a-z]+_/, "").replaceAll("_", " "));
-    if (stem === "breathing") label.textContent = stem;
-    else if (/^(head|neck|body|iris)_/.test(stem)) label.textContent = stem.replaceAll("_", " ");
+    const english = /^(head|neck|body|iris)_/.test(stem) ? stem : stem.replace(/^(eyebrow|eye|mouth)_/, "");
+    const label = h("span.tha4-label", { title: stem }, parameterName(stem) ?? english.replaceAll("_", " "));
     const half = /^mouth_[a-z]+$/.test(stem) ? ".tha4-half" : "";
     return h(`div.tha4-row${half}`, {}, label, ...parameters.map((parameter) => this.#slider(parameter, parameters)));
   }
@@ -58,7 +58,7 @@ export class Sliders {
       this.pose.end();
     });
     const side = name.match(/_(left|right)$/)?.[1];
-    const letter = side ? [h("span.tha4-side", { title: side }, side[0].toUpperCase())] : [];
+    const letter = side ? [h("span.tha4-side", { title: side === "left" ? text("left") : text("right") }, side[0].toUpperCase())] : [];
     return h("label.tha4-slider", {}, ...letter, input, h("span.tha4-number", {}, "0.00"));
   }
 

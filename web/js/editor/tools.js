@@ -1,7 +1,7 @@
 // Buttons for the whole pose: mirror, random, copy, paste, reset.
 import { fromText, mirrored, neutral, random, toText } from "../pose.js";
 import { putPoseOf } from "../player/put.js";
-import { text } from "../text.js";
+import { message, text } from "../text.js";
 import { h, icon } from "./dom.js";
 
 const ICONS = {
@@ -68,7 +68,7 @@ export class Tools {
       if (driven.length) told.push(text("Left to their links: {names}.", { names: driven.join(", ") }));
       this.say(told.join(" "));
     } catch (error) {
-      this.say(text("Not pasted. {why}", { why: error.message }));
+      this.say(text("Not pasted. {why}", { why: message(error.message) }));
     }
   }
 

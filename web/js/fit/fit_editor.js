@@ -4,7 +4,7 @@ import { h } from "../editor/dom.js";
 import { Values } from "../editor/values.js";
 import { isLinked, value } from "../graph.js";
 import { leaveWheel } from "../panel.js";
-import { finding, missing, text } from "../text.js";
+import { finding, message, missing, text } from "../text.js";
 import { Choices } from "./choices.js";
 import { onHands } from "./hands.js";
 import { CENTRE, SIZE, adjusted, drawPlaced } from "./placement.js";
@@ -231,7 +231,7 @@ export class FitEditor {
 
   #told({ problem, missing: lacking, size, changed, start, choices, findings }, source) {
     if (!this.#isCurrent(source)) return;
-    if (problem) return this.#miss(lacking ? missing(lacking) : problem);
+    if (problem) return this.#miss(lacking ? missing(lacking) : message(problem));
     Object.assign(this, { size, placed: start, offered: choices });
     this.#picture(source, changed);
     // With both placements to choose from there is no need to tell where the head may be.

@@ -2,7 +2,7 @@
 import { app } from "../../../../scripts/app.js";
 import { LatestRequest } from "../api.js";
 import { linkOf } from "../graph.js";
-import { text } from "../text.js";
+import { message, text } from "../text.js";
 
 const OURS = /^THA4/;
 const MOST_NODES = 64;
@@ -42,10 +42,10 @@ export class Motion {
 
   #take(answer, { run_result: fromRun, graph, node }) {
     const script = graph?.[node].inputs.script;
-    if (!answer.problem) this.onMotion({ ...answer, script, note: fromRun ? text("from the last run") : "" });
+    if (!answer.problem) this.onMotion({ ...answer, notes: answer.notes.map(message), script, note: fromRun ? text("from the last run") : "" });
     else if (answer.after_run && this.ran) this.latest.send({ run_result: this.ran });
     else if (answer.after_run) this.onProblem(text("What is connected is known once the graph has run."));
-    else this.onProblem(answer.problem, true);
+    else this.onProblem(message(answer.problem), true);
   }
 
   #refused(why, question) {

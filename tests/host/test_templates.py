@@ -114,7 +114,8 @@ def chosen(prompt: Prompt) -> Prompt:
 def test_it_runs(prepared: ComfyUI, name: str) -> None:
     run = prepared.queue(shortened(chosen(api_form(workflow(name), prepared.get("/object_info")))))
     assert run.error == ""
-    shown = [image for output in run.history["outputs"].values() for image in output.get("images", [])]
+    results = run.history["outputs"].values()
+    shown = [file for result in results for file in (*result.get("images", []), *result.get("tha4_puppet", []))]
     assert [prepared.file(image) for image in shown if image["type"] == "output" and prepared.file(image).is_file()]
 
 
@@ -193,7 +194,12 @@ def test_its_note_has_a_title(name: str) -> None:
 def test_app_mode_has_its_inputs_and_an_output(name: str) -> None:
     nodes = {node["id"]: node for node in workflow(name)["nodes"]}
     app = workflow(name)["extra"]["linearData"]
-    assert {nodes[node]["type"] for node in app["outputs"]} <= {"THA4SaveVideo", "SaveImage", "SaveAnimatedWEBP"}
+    assert {nodes[node]["type"] for node in app["outputs"]} <= {
+        "THA4SaveVideo",
+        "THA4ExportPuppet",
+        "SaveImage",
+        "SaveAnimatedWEBP",
+    }
     assert app["outputs"]
     assert app["inputs"]
     for node, widget in app["inputs"]:

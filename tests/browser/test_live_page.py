@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import io
+import math
+import socket
+import threading
 import wave
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
+from tests import trackers
 from tests.browser.comfy_page import ComfyPage
 from tests.browser.puppet_site import SOFTWARE_GPU
 from tests.browser.test_live_speech import vowel
@@ -26,6 +31,18 @@ STILL = f"size={SIZE}&idle=0&renderer=page"
 SAY = """(timings) => fetch("live/speech/say", {
     method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ timings }),
 })"""
+
+RECEIVE = """async (protocol) => {
+    const port = 20000 + Math.floor(Math.random() * 10000);
+    const answer = await fetch("live/main/receive", {
+        method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ protocol, port }),
+    });
+    if (!answer.ok) throw new Error(await answer.text());
+    return port;
+}"""
+STOP = """() => fetch("live/main/stop", {
+    method: "POST", headers: { "Content-Type": "application/json" }, body: "{}",
+}).then((answer) => answer.json())"""
 
 
 class LivePage:
@@ -204,6 +221,55 @@ def test_what_the_server_says_is_spoken(live: LivePage, web_server: ComfyUI) -> 
     live.page.wait_for_function("() => document.getElementById('tha4-live').dataset.pages === '1'", timeout=PATIENCE)
     live.page.evaluate(SAY, timings)
     live.wait_pose("pose.mouth_aaa > 0.5")
+
+
+SHAPES, ANGLES = {"jawOpen": 0.8}, (0.0, -25.0, 0.0)
+TURNED = (0.0, math.sin(math.radians(12.5)), 0.0, math.cos(math.radians(12.5)))
+TRACKERS = {
+    "ifacialmocap": trackers.ifacialmocap(SHAPES, ANGLES),
+    "facemotion3d": trackers.facemotion3d(SHAPES, ANGLES),
+    "vtube_studio": trackers.vtube_studio(SHAPES, ANGLES),
+    "live_link": trackers.live_link(SHAPES, ANGLES),
+    "openseeface": trackers.openseeface_face(euler=(180.0, 25.0, 90.0), features=[*[0.0] * 12, 0.8, 0.0]),
+    "vmc": trackers.bundle(trackers.vmc_bone("Head", *TURNED), *trackers.vmc_values({"A": 0.8})),
+}
+MOUTHS = ("mouth_aaa", "mouth_iii", "mouth_uuu", "mouth_eee", "mouth_ooo")
+OPEN = " + ".join(f"pose.{name}" for name in MOUTHS) + " > 0.3"
+
+
+@pytest.mark.parametrize("protocol", list(TRACKERS))
+def test_a_tracker_on_the_network_turns_the_head_and_opens_the_mouth(live: LivePage, protocol: str) -> None:
+    live.change(mouse=False)
+    live.wait_pose(f"!({OPEN}) && Math.abs(pose.head_y) < 0.1")
+    live.page.wait_for_timeout(300)
+    before = live.picture()
+    port = live.page.evaluate(RECEIVE, protocol)
+    with sending(TRACKERS[protocol], port):
+        live.wait_pose(f"({OPEN}) && Math.abs(pose.head_y) > 0.2")
+        live.page.wait_for_function(
+            "() => Math.abs(document.getElementById('tha4-live').page.pose?.[40]) > 0.2", timeout=PATIENCE
+        )
+        assert np.abs(live.picture() - before).mean() > 1
+    live.page.evaluate(STOP)
+
+
+@contextmanager
+def sending(datagram: bytes, port: int) -> Iterator[None]:
+    """A tracker sends the datagram 30 times a second meanwhile."""
+    done = threading.Event()
+
+    def send() -> None:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as tracker:
+            while not done.wait(1 / 30):
+                tracker.sendto(datagram, ("127.0.0.1", port))
+
+    thread = threading.Thread(target=send)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
 
 
 def test_comfyui_opens_the_page_with_the_nodes_student(comfy: ComfyPage) -> None:

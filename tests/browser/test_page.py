@@ -79,7 +79,7 @@ def test_what_a_workflow_misses_is_told_with_where_to_get_it(fresh: tuple[ComfyU
     loader["properties"]["models"] = [{"name": name, "url": url, "directory": "tha4_students"}]
     loader["widgets_values"][0] = name
     comfy.load(workflow)
-    expect(page.get_by_text(f"{name} is missing")).to_be_visible(timeout=60_000)
+    expect(page.get_by_test_id("error-overlay").get_by_text(f"{name} is missing")).to_be_visible(timeout=60_000)
     page.get_by_role("button", name="View details").click()
     expect(page.get_by_test_id("missing-model-download").first).to_be_visible()
 

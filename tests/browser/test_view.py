@@ -19,7 +19,7 @@ FRAME_TIMEOUT = 60_000
 
 
 @pytest.fixture(scope="module", params=["classic", "nodes2"])
-def opened(request: pytest.FixtureRequest, gpu_browser: Browser, web_server: ComfyUI) -> Iterator[ComfyPage]:
+def opened_with_gpu(request: pytest.FixtureRequest, gpu_browser: Browser, web_server: ComfyUI) -> Iterator[ComfyPage]:
     """ComfyUI's page in a browser with a WebGPU adapter, told to use it; one for all tests, for it compiles slowly."""
     settings = {"Comfy.VueNodes.Enabled": request.param == "nodes2"}
     web_server.post("/settings", settings | {"THA4.PreviewRenderer": "page", "THA4.PageSize": SIZE})
@@ -34,10 +34,10 @@ def opened(request: pytest.FixtureRequest, gpu_browser: Browser, web_server: Com
 
 
 @pytest.fixture
-def page(opened: ComfyPage) -> ComfyPage:
+def page(opened_with_gpu: ComfyPage) -> ComfyPage:
     """That page with an empty graph."""
-    opened.clear()
-    return opened
+    opened_with_gpu.clear()
+    return opened_with_gpu
 
 
 def settle(editor: Editor, by: str) -> None:

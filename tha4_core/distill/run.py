@@ -277,15 +277,17 @@ class _TeacherFrames:
         """About how many seconds the training will take, by its first steps on a set that is complete."""
         if self._complete is None or processes() > 1:  # of several processes each would need all the others
             return math.inf
-        times: list[float] = []
         folder, poses = self._complete
+        seconds: list[float] = []  # a step
         with TargetCache(folder, poses) as targets, torch.inference_mode(False), torch.enable_grad():
-            trainer = _trainer(self._job, targets, self._tick)
-            while len(times) < 2 or sum(times) < _TIMED_SECONDS:
-                start = time.monotonic()
-                trainer.step()
-                times.append(time.monotonic() - start)
-        return self._job.preset.steps * min(times[1:])  # the first step is slower
+            trainer, begun = _trainer(self._job, targets, self._tick), time.monotonic()
+            while len(seconds) < 2 or time.monotonic() - begun < _TIMED_SECONDS:
+                if trainer.done:
+                    break
+                start, first = time.monotonic(), trainer.progress.step
+                trainer.step()  # several of them on a GPU
+                seconds.append((time.monotonic() - start) / max(1, trainer.progress.step - first))
+        return self._job.preset.steps * min(seconds[1:] or seconds)  # the first step is slower
 
 
 def poses_at_once(device: torch.device) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ from tests.core.distill.conftest import TINY
 from tests.elsewhere import ELSEWHERE, LikeMPS
 from tha4_core import cuda_graph
 from tha4_core.demo import DemoRig, demo_character
-from tha4_core.distill import Job, distill, gpu_trainer, run, sample_poses, target_cache, trainer
+from tha4_core.distill import Job, Report, distill, gpu_trainer, run, sample_poses, target_cache, trainer
 from tha4_core.distill.batches import BodySampler, FaceSampler, generator, load_faces
 from tha4_core.distill.gpu_targets import GPUBodySampler
 from tha4_core.distill.gpu_trainer import GPUTrainer
@@ -226,3 +227,29 @@ def test_stopped_within_a_block_it_ends_as_if_it_was_not(
     student = distill(job(work=work))
     for ours, theirs in zip(student.parameters(), unbroken.parameters(), strict=True):
         assert (ours - theirs).norm() <= 1e-4 * theirs.norm() + 1e-7
+
+
+def test_the_time_left_is_told_by_the_step_however_many_are_taken_at_once(
+    job: Callable[..., Job], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [0.0]
+
+    class InBlocks(Trainer):
+        """Takes half a second of a made-up clock for a step, and two steps at once."""
+
+        def step(self) -> None:
+            for _ in range(min(2, self.preset.steps - self.progress.step)):
+                super().step()
+                now[0] += 0.5
+
+    def in_blocks(student: Student, training: TargetCache, mask: Tensor, *rest: Any) -> Trainer:
+        faces = load_faces(training, CPU)
+        return InBlocks(student, FaceSampler(training, faces, mask), BodySampler(training, faces, student.image), *rest)
+
+    monkeypatch.setattr(run, "make_trainer", in_blocks)
+    monkeypatch.setattr(run, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    reports: list[Report] = []
+    made = job(poses=sample_poses(3, 5), work=tmp_path / "no frames yet")
+    distill(made, report=reports.append)
+    told = [report.seconds_left for report in reports if report.stage == "teacher"]
+    assert told[-1] == pytest.approx(made.preset.steps * 0.5, abs=0.01)

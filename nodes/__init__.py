@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from comfy_api.latest import ComfyExtension, io
 
-from . import host
+from . import folders
 from .arithmetic import CombinePoses, EditPoses, Expression
 from .character import LoadCharacter
 from .distill import DistillStudent
@@ -53,7 +53,7 @@ class THA4Extension(ComfyExtension):
 
 async def comfy_entrypoint() -> THA4Extension:
     """What ComfyUI calls once when it loads the pack."""
-    host.register_model_folders()
-    host.make_model_folders()
+    folders.register_model_folders()
+    folders.make_model_folders()
     routes.register()
     return THA4Extension()

@@ -16,7 +16,7 @@ from ..tha4_core.picture.character import LARGEST_SOURCE, Character
 from ..tha4_core.picture.diagnosis import Finding, by_importance, diagnose
 from ..tha4_core.picture.fitting import draw_guides, place, placed_source
 from ..tha4_core.picture.reading import PICTURE_SUFFIXES, read_picture
-from . import host, types
+from . import folders, host, types
 from .hub import FROM_HUB, hub_file, hub_inputs
 from .page.pictures import FITS, FOLDER, fitted, keep, picture_files, picture_path
 
@@ -88,7 +88,7 @@ class LoadCharacter(io.ComfyNode):
     @classmethod
     def fingerprint_inputs(cls, file: str, **_: object) -> str:
         # A picture drawn anew under its old name is another picture. An image that is connected needs no file.
-        return host.fingerprint([picture_path(file)]) if file in picture_files() else ""
+        return folders.fingerprint([picture_path(file)]) if file in picture_files() else ""
 
     @classmethod
     def execute(
@@ -163,7 +163,7 @@ def _loaded_file(hidden: io.HiddenHolder) -> Path | None:
     if origin.get("class_type") != "LoadImage" or not isinstance(name, str):
         return None
     name = name.removesuffix(" [input]")
-    return host.input_path(name) if name in host.input_files(PICTURE_SUFFIXES) else None
+    return folders.input_path(name) if name in folders.input_files(PICTURE_SUFFIXES) else None
 
 
 def _pixels(picture: Image.Image) -> Tensor:

@@ -16,7 +16,7 @@ from ..tha4_core.picture.character import Character
 from ..tha4_core.pose import Poses
 from ..tha4_core.student import Student
 from ..tha4_core.teacher import Teacher
-from . import host, types
+from . import folders, host, types
 from .page import distillations
 from .page.preview_queue import QUEUE
 from .student import FOLDER
@@ -108,7 +108,7 @@ class DistillStudent(io.ComfyNode):
             teacher=teacher,
             name=name.strip(),
             students=_path(name).parent,
-            work=host.wanted_folders(distillations.WORK)[0],
+            work=folders.wanted_folders(distillations.WORK)[0],
             preset=PRESETS[preset],
             poses=None if poses is None else poses.values,
             seed=seed,
@@ -140,7 +140,7 @@ _deletions: Counter[Path] = Counter()
 
 
 def _path(name: str) -> Path:
-    return host.wanted_folders(FOLDER)[0] / f"{name.strip()}.safetensors"
+    return folders.wanted_folders(FOLDER)[0] / f"{name.strip()}.safetensors"
 
 
 def _is_deleted(path: Path) -> bool:

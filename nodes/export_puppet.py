@@ -13,7 +13,7 @@ from ..tha4_core.errors import PageError
 from ..tha4_core.export import PageOptions, to_html
 from ..tha4_core.picture.model_space import SIZE
 from ..tha4_core.student import Student
-from . import host, types
+from . import folders, host, types
 
 UI_KEY = "tha4_puppet"
 """Under which the page finds the file that the node wrote: a list of ComfyUI's `{"filename", "subfolder", "type"}`."""
@@ -87,11 +87,11 @@ class ExportPuppet(io.ComfyNode):
     ) -> io.NodeOutput:
         behind = background_color if background == "color" else "none"
         content = to_html(student, PageOptions(title, behind, size, idle, mouse, microphone, _texts()))
-        path = host.new_output_path(filename_prefix, ".html")
+        path = folders.new_output_path(filename_prefix, ".html")
         _write(path, content)
         text = _text(path, len(content), size)
         host.show_text(text, cls.hidden.unique_id)
-        saved = ui.SavedResult(path.name, host.in_output_folder(path), io.FolderType.output)
+        saved = ui.SavedResult(path.name, folders.in_output_folder(path), io.FolderType.output)
         return io.NodeOutput(str(path), ui={**ui.PreviewText(text).as_dict(), UI_KEY: [saved]})
 
 

@@ -8,7 +8,7 @@ from comfy_api.latest import io
 
 from ..tha4_core.errors import DownloadError
 from ..tha4_core.weights import Repository, download_hub_file
-from . import host, types
+from . import folders, host, types
 
 FROM_HUB = "from the hub"
 """The choice, among the files of a folder, that means the file named by repo_id and file_name."""
@@ -41,6 +41,6 @@ def hub_file(
         raise DownloadError(f'"{FROM_HUB}" needs repo_id (owner/name) and file_name; one of them is empty.')
     if not file_name.lower().endswith(suffixes):
         raise DownloadError(f"{file_name}: this node takes files that end in {' or '.join(suffixes)}.")
-    folder = host.wanted_folders(subfolder)[0]
+    folder = folders.wanted_folders(subfolder)[0]
     repository = Repository(repo_id, revision.strip() or "main")
     return download_hub_file(repository, file_name, folder, progress=host.Download(node_id))

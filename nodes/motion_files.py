@@ -8,7 +8,7 @@ from comfy_api.latest import io, ui
 
 from ..tha4_core import demo
 from ..tha4_core.pose import Poses
-from . import host
+from . import folders, host
 
 FOLDER = "motions"
 DEMOS = {"demo motion": demo.MOTION, "demo recording": demo.RECORDING}
@@ -17,7 +17,7 @@ DEMO_MOTION, DEMO_RECORDING = DEMOS
 
 def file_input(demo_name: str, suffixes: tuple[str, ...], what: str) -> io.Combo.Input:
     """The input `file`: a demo, or a file of those folders whose name ends in one of `suffixes`."""
-    options = [demo_name, *host.motion_files(FOLDER, suffixes)]
+    options = [demo_name, *folders.motion_files(FOLDER, suffixes)]
     where = f'"{demo_name}", or a file in models/tha4/motions or the input folder.'
     return io.Combo.Input("file", options=options, tooltip=f"{what}: {where}")
 
@@ -25,14 +25,14 @@ def file_input(demo_name: str, suffixes: tuple[str, ...], what: str) -> io.Combo
 def fingerprint(file: str) -> str:
     """A text that changes with the file that the input names; empty where it is missing."""
     try:
-        return host.fingerprint([file_path(file)])
+        return folders.fingerprint([file_path(file)])
     except FileNotFoundError:
         return ""
 
 
 def file_path(file: str) -> Path:
     """The file that the input names."""
-    return DEMOS[file] if file in DEMOS else host.motion_path(FOLDER, file)
+    return DEMOS[file] if file in DEMOS else folders.motion_path(FOLDER, file)
 
 
 def read(poses: Poses, hidden: io.HiddenHolder | None) -> io.NodeOutput:

@@ -7,7 +7,7 @@ from comfy_api.latest import io, ui
 from ..tha4_core.motion import files, formats, plot
 from ..tha4_core.motion.cancellation import cancellable
 from ..tha4_core.pose import Poses
-from . import host, types
+from . import folders, host, types
 from .motion_files import DEMO_MOTION, file_input, file_path, fingerprint, read
 
 POSE_SUFFIXES = (".json", ".csv", ".npz", ".vmd")
@@ -74,7 +74,7 @@ class SavePoses(io.ComfyNode):
 
     @classmethod
     def execute(cls, poses: Poses, filename_prefix: str, format: str) -> io.NodeOutput:
-        path = host.new_output_path(filename_prefix, f".{format}")
+        path = folders.new_output_path(filename_prefix, f".{format}")
         files.save(poses, path)
         return io.NodeOutput(str(path), ui=ui.PreviewText(str(path)))
 

@@ -9,7 +9,7 @@ from ..tha4_core.motion import script as motion_script
 from ..tha4_core.motion.cancellation import cancellable
 from ..tha4_core.motion.keyframes import Keyframes
 from ..tha4_core.pose import Poses
-from . import host, types
+from . import folders, host, types
 from .page.run_results import remember
 
 EXPRESSION_FOLDER = "expressions"
@@ -74,8 +74,8 @@ class PoseSequence(io.ComfyNode):
     @classmethod
     def fingerprint_inputs(cls, **_: object) -> str:
         # The script can name expressions of the user's own, which change beside it.
-        return host.fingerprint(
-            file for folder in host.model_folders(EXPRESSION_FOLDER) for file in folder.glob("*.json")
+        return folders.fingerprint(
+            file for folder in folders.model_folders(EXPRESSION_FOLDER) for file in folder.glob("*.json")
         )
 
     @classmethod
@@ -93,7 +93,7 @@ def read(script: str, length: float, loop: bool, keys: Poses | None = None) -> K
 def known_expressions() -> expressions.Library:
     """The built-in expressions and the user's own in models/tha4/expressions, which may replace them."""
     known = dict(expressions.built_in())
-    for folder in host.model_folders(EXPRESSION_FOLDER):
+    for folder in folders.model_folders(EXPRESSION_FOLDER):
         known.update(expressions.library(folder))
     return known
 

@@ -13,7 +13,7 @@ from ..tha4_core.picture.model_space import SIZE
 from ..tha4_core.picture.published import DESCRIPTION
 from ..tha4_core.pose import Poses
 from ..tha4_core.student import PRECISIONS, Student, check_size
-from . import host, types
+from . import folders, host, types
 from .hub import FROM_HUB, hub_file, hub_inputs
 from .render import FrameSource, RenderJob, image_inputs, image_outputs, poses_input, render_images
 
@@ -32,7 +32,7 @@ def students() -> dict[str, str]:
 
     The demo's, which comes with the pack, has no file there: "".
     """
-    files = host.model_files(FOLDER, _SUFFIXES)
+    files = folders.model_files(FOLDER, _SUFFIXES)
     return {DEMO: ""} | {_display_name(file): file for file in reversed(files)}
 
 
@@ -45,14 +45,14 @@ def student_path(name: str) -> Path:
         )
     if not file:
         return DEMO_STUDENT
-    path = host.model_path(FOLDER, file)
+    path = folders.model_path(FOLDER, file)
     return path.parent if path.name == _TENSORFLOW_JS else path
 
 
 def student_fingerprint(path: Path) -> str:
     """A text that changes whenever a student's files do."""
     folder = path.parent if path.name == DESCRIPTION else path
-    return host.fingerprint(folder.iterdir() if folder.is_dir() else [path])
+    return folders.fingerprint(folder.iterdir() if folder.is_dir() else [path])
 
 
 def _demo_first(name: str) -> tuple[bool, str]:

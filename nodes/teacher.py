@@ -17,7 +17,7 @@ from ..tha4_core.picture.model_space import SIZE
 from ..tha4_core.pose import Poses
 from ..tha4_core.teacher import Teacher, outputs_sheet
 from ..tha4_core.weights import PUBLICATIONS, Publication, Repository, download_teacher, find_teacher_files
-from . import host, types
+from . import folders, host, types
 from .render import FrameSource, RenderJob, image_inputs, image_outputs, poses_input, render_images
 
 FOLDER = "teacher"
@@ -30,11 +30,11 @@ _POSES_AT_ONCE = 4
 
 def teachers() -> dict[str, dict[str, object]]:
     """The published teachers: whether their files are here, where they belong, their size and their licence."""
-    folders = host.wanted_folders(FOLDER)
+    wanted = folders.wanted_folders(FOLDER)
     return {
         name: {
-            "found": _is_here(folders, publication),
-            "folder": publication.folder_in(Path("models", host.MODEL_FOLDER, FOLDER)).as_posix(),
+            "found": _is_here(wanted, publication),
+            "folder": publication.folder_in(Path("models", folders.MODEL_FOLDER, FOLDER)).as_posix(),
             "size": f"{publication.size / 1e6:.0f} MB",
             "licence": publication.licence,
         }
@@ -42,9 +42,9 @@ def teachers() -> dict[str, dict[str, object]]:
     }
 
 
-def _is_here(folders: list[Path], publication: Publication) -> bool:
+def _is_here(wanted: list[Path], publication: Publication) -> bool:
     try:
-        return bool(find_teacher_files(folders, publication))
+        return bool(find_teacher_files(wanted, publication))
     except THA4Error:
         return False
 
@@ -102,26 +102,26 @@ class LoadTeacher(io.ComfyNode):
     def fingerprint_inputs(cls, teacher: str, **_: object) -> str:
         # Files that were put there or replaced since are another teacher.
         try:
-            files = find_teacher_files(host.wanted_folders(FOLDER), PUBLICATIONS[teacher])
+            files = find_teacher_files(folders.wanted_folders(FOLDER), PUBLICATIONS[teacher])
         except (KeyError, THA4Error):
             return ""
-        return host.fingerprint(files.values())
+        return folders.fingerprint(files.values())
 
     @classmethod
     def execute(cls, teacher: str, precision: str, auto_download: bool, repo_id: str, revision: str) -> io.NodeOutput:
         if teacher == DEMO_RIG:
             return io.NodeOutput(DemoRig())
         publication, progress = PUBLICATIONS[teacher], host.Download(cls.hidden.unique_id)
-        folders = host.wanted_folders(FOLDER)
+        wanted = folders.wanted_folders(FOLDER)
         try:
-            files = find_teacher_files(folders, publication)
+            files = find_teacher_files(wanted, publication)
         except MissingWeightsError:
             if not auto_download:
                 raise
             own = Repository(repo_id.strip(), revision.strip() or "main", within=publication.variant)
             sources = [own] if repo_id.strip() else []
             shapes = Teacher.shapes(publication.architecture)
-            files = download_teacher(folders[0], shapes, publication, sources, progress=progress)
+            files = download_teacher(wanted[0], shapes, publication, sources, progress=progress)
         loaded = Teacher.load_files(files, _dtype(precision), publication)
         _open[teacher, precision, cls.fingerprint_inputs(teacher)] = loaded
         return io.NodeOutput(loaded)

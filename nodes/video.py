@@ -29,7 +29,7 @@ from ..tha4_core.pose import Poses
 from ..tha4_core.student import Student
 from ..tha4_core.teacher.pipeline import Teacher
 from ..tha4_core.video import FORMATS, Format, Sound, Video
-from . import host, types
+from . import folders, host, types
 from .render import FrameSource, RenderJob, background_image_input, background_inputs, poses_input, render_images
 from .student import student_frames, student_inputs
 from .teacher import teacher_frames
@@ -270,10 +270,10 @@ class SaveVideo(io.ComfyNode):
             content, notes = video.to_video(kind.alpha_pixels is not None, metadata), []
         else:
             content, notes = _from_components(video.get_components(), kind, metadata)
-        path = host.new_output_path(filename_prefix, f".{format}", content.size)
+        path = folders.new_output_path(filename_prefix, f".{format}", content.size)
         observer = videos.Observer(content, with_preview=format == "mov")
         videos.save(observer.video, path, kind, quality=quality)
-        saved = ui.SavedResult(path.name, host.in_output_folder(path), io.FolderType.output)
+        saved = ui.SavedResult(path.name, folders.in_output_folder(path), io.FolderType.output)
         if content.sound is not None and kind.audio_codec is None:
             notes.append(_NO_SOUND)
         if kind.alpha_pixels is not None and not observer.transparent:
@@ -336,7 +336,7 @@ def _why_opaque(video: VideoInput, content: Video) -> str:
 def _prores_preview(observer: videos.Observer, notes: list[str]) -> list[dict[str, str]]:
     """Save a small copy that browsers play, in the temporary folder. That fails without harm: `notes` says so."""
     try:
-        path = host.temporary_path(f"tha4_{uuid4().hex}.webm")
+        path = folders.temporary_path(f"tha4_{uuid4().hex}.webm")
         videos.save(observer.preview, path, FORMATS["webm"], _QUICKLY, quality=60)
     except (VideoError, OSError) as error:
         notes.append(f"There is no preview. {error}")

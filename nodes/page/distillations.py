@@ -16,7 +16,7 @@ from PIL import Image
 
 from ...tha4_core.distill import Job, Report, Status, read_status
 from ...tha4_core.errors import THA4Error
-from .. import host
+from .. import folders, host
 from ..student import FOLDER as STUDENTS
 from .request import MAX_NAME, NO_STORE, text, without_folders
 
@@ -131,7 +131,7 @@ def status(name: str) -> dict[str, Any]:
     run = _runs.get(name)
     if run is not None and run.state == "running":
         return run.facts()
-    found = read_status(host.wanted_folders(STUDENTS)[0], host.wanted_folders(WORK)[0], name)
+    found = read_status(folders.wanted_folders(STUDENTS)[0], folders.wanted_folders(WORK)[0], name)
     facts = {"name": name, "state": "none"} if found is None else _facts(name, found)
     if run is not None and found is not None:
         facts["preview"] = run.facts()["preview"]

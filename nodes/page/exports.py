@@ -9,7 +9,7 @@ from pathlib import Path
 
 from aiohttp import web
 
-from .. import host
+from .. import folders
 from .request import MAX_NAME, NO_STORE, Refused, text
 
 # In a sandbox: a page that somebody else put into the folder cannot act as ComfyUI's. It is a frame's attribute because
@@ -26,7 +26,7 @@ _AROUND = """<!doctype html>
 async def page_response(request: web.Request) -> web.Response:
     """The page that the query's `filename` and `subfolder` name, of the output folder, in a frame with a sandbox."""
     name = text(request.query, "filename", None, MAX_NAME)
-    path = host.output_path(request.query.get("subfolder", ""), name)
+    path = folders.output_path(request.query.get("subfolder", ""), name)
     if path is None or path.suffix != ".html" or not path.is_file():
         raise Refused(HTTPStatus.NOT_FOUND, "There is no such page in the output folder.")
     return web.Response(text=await asyncio.to_thread(_around, path), content_type="text/html", headers=NO_STORE)

@@ -17,7 +17,7 @@ from ...tha4_core.motion.cancellation import cancellable
 from ...tha4_core.motion.keyframes import Keyframes
 from ...tha4_core.motion.speech import timings
 from ...tha4_core.pose import NAMES, Poses
-from .. import host, sequence, types
+from .. import folders, sequence, types
 from ..arithmetic import CombinePoses, EditPoses, Expression
 from ..idle import IdleMotion
 from ..lip_sync import LipSync
@@ -197,9 +197,9 @@ def _frame_rate(inputs: Mapping[str, Any]) -> float:
 
 
 def _sound(name: str, most_seconds: float, tick: Callable[[], None]) -> dict[str, Any]:
-    if name not in host.input_files(SOUND_SUFFIXES):
+    if name not in folders.input_files(SOUND_SUFFIXES):
         raise MotionError(f"There is no sound {reading.shorten(name)} in the input folder.")
-    path = host.input_path(name)
+    path = folders.input_path(name)
     _refuse_large(path, _MOST_SOUND_BYTES)
     return sounds.load(path, most_seconds, tick)
 

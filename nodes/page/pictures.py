@@ -22,7 +22,7 @@ from ...tha4_core.motion import reading
 from ...tha4_core.picture.diagnosis import NO_FIGURE, Finding, by_importance, diagnose
 from ...tha4_core.picture.fitting import Fit, Placement, auto_fit, centred_square
 from ...tha4_core.picture.reading import PICTURE_SUFFIXES, read_picture
-from .. import host
+from .. import folders
 from .preview_queue import Job
 from .request import MAX_NAME, Refused, flag, number, text, without_folders
 
@@ -75,16 +75,16 @@ class Opened:
 
 def picture_files() -> list[str]:
     """The pictures in models/tha4/characters, then those of the input folder, as `input/NAME`."""
-    given = (name for name in host.input_files(PICTURE_SUFFIXES) if "/" not in name)
+    given = (name for name in folders.input_files(PICTURE_SUFFIXES) if "/" not in name)
     listed = (f"{_INPUT}{name}" for name in sorted(given, key=str.casefold))
-    return [*host.model_files(FOLDER, PICTURE_SUFFIXES), *listed]
+    return [*folders.model_files(FOLDER, PICTURE_SUFFIXES), *listed]
 
 
 def picture_path(name: str) -> Path:
     """The full path of a file that `picture_files` listed."""
     if name.startswith(_INPUT):
-        return host.input_path(name.removeprefix(_INPUT))
-    return host.model_path(FOLDER, name)
+        return folders.input_path(name.removeprefix(_INPUT))
+    return folders.model_path(FOLDER, name)
 
 
 def fitted(picture: Image.Image, fit: str) -> Placement:
@@ -102,7 +102,7 @@ def _placements(picture: Image.Image, found: Fit) -> dict[str, Placement]:
 def keep(picture: Image.Image) -> str:
     """Put the picture that a run was given where the page may ask for it; its name."""
     name = f"{_RAN}{secrets.token_hex(8)}.png"
-    picture.save(host.temporary_path(name), compress_level=1)
+    picture.save(folders.temporary_path(name), compress_level=1)
     return name
 
 
@@ -144,7 +144,7 @@ def parse_source(body: Mapping[str, Any]) -> Source:
 def _listed(kind: str) -> list[str]:
     if kind == "file":
         return picture_files()
-    return host.input_files(PICTURE_SUFFIXES) if kind == "input" else host.temporary_files(_RAN)
+    return folders.input_files(PICTURE_SUFFIXES) if kind == "input" else folders.temporary_files(_RAN)
 
 
 def _is_missing(source: Source) -> bool:
@@ -154,7 +154,7 @@ def _is_missing(source: Source) -> bool:
 def _place_of(source: Source) -> dict[str, str]:
     """The name of a source's file, and the folder that it belongs in."""
     is_input = source.kind == "input" or source.name.startswith(_INPUT)
-    folder = "input" if is_input else f"models/{host.MODEL_FOLDER}/{FOLDER}"
+    folder = "input" if is_input else f"models/{folders.MODEL_FOLDER}/{FOLDER}"
     return {"name": source.name.removeprefix(_INPUT), "folder": folder}
 
 
@@ -164,7 +164,7 @@ def _path(source: Source) -> Path:
         raise PictureError(f"There is no picture {reading.shorten(source.name)} here.")
     if source.kind == "file":
         return picture_path(source.name)
-    return host.input_path(source.name) if source.kind == "input" else host.temporary_path(source.name)
+    return folders.input_path(source.name) if source.kind == "input" else folders.temporary_path(source.name)
 
 
 _kept: OrderedDict[tuple[Source, str], Opened] = OrderedDict()
@@ -176,7 +176,7 @@ def open_picture(source: Source) -> Opened:
     if source.kind == "demo":
         return Opened(Image.fromarray(demo_character().picture.numpy()), [])
     path = _path(source)
-    key = (source, host.fingerprint([path]))
+    key = (source, folders.fingerprint([path]))
     with _lock:
         opened = _kept.pop(key, None) or _read(path, source.opaque)
         _kept[key] = opened

@@ -170,9 +170,9 @@ def test_the_own_folder_comes_first_unless_another_is_the_default(
         monkeypatch.delitem(folder_paths.folder_names_and_paths, name)
     monkeypatch.setattr(args, "extra_model_paths_config", [[str(config)]])
     load_extra_path_config(str(config))  # as ComfyUI does before it loads packs
-    host = next(module for name, module in sys.modules.items() if name.endswith(".nodes.host"))
-    host.register_model_folders()
+    folders = next(module for name, module in sys.modules.items() if name.endswith(".nodes.folders"))
+    folders.register_model_folders()
     own, other = base / "models" / "tha4", tmp_path / "shared"
     wanted = [other, own] if default else [own, other]
-    assert host.wanted_folders("students") == [folder / "students" for folder in wanted]
+    assert folders.wanted_folders("students") == [folder / "students" for folder in wanted]
     assert folder_paths.get_folder_paths("tha4_students") == [str(folder / "students") for folder in wanted]

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from aiohttp import web
 
-from ... import host
+from ... import folders
 from ..request import NO_STORE, Refused, with_json_errors
 
 FOLDER = "mediapipe"
@@ -53,10 +53,10 @@ async def _file(request: web.Request) -> web.FileResponse:
     name = request.match_info["name"]
     path = _path(name) if name in FILES else None
     if path is None:
-        raise Refused(HTTPStatus.NOT_FOUND, f"There is no such file in models/{host.MODEL_FOLDER}/{FOLDER}.")
+        raise Refused(HTTPStatus.NOT_FOUND, f"There is no such file in models/{folders.MODEL_FOLDER}/{FOLDER}.")
     return web.FileResponse(path, headers={**_HEADERS, "Content-Type": FILES[name]})
 
 
 def _path(name: str) -> Path | None:
     """The file of that name in the first of the folders that has it."""
-    return next((path for folder in host.wanted_folders(FOLDER) if (path := folder / name).is_file()), None)
+    return next((path for folder in folders.wanted_folders(FOLDER) if (path := folder / name).is_file()), None)

@@ -16,7 +16,7 @@ from ....tha4_core import pose
 from ....tha4_core.errors import THA4Error
 from ....tha4_core.motion import files, reading
 from ....tha4_core.pose import Poses
-from ... import host
+from ... import folders
 from .. import sounds
 from ..request import Refused, form_fields
 from .speech import recognize
@@ -44,7 +44,7 @@ def keep(fields: Mapping[str, bytes]) -> dict[str, Any]:
     try:
         poses, sound = _poses(fields), fields.get("sound") or None
         suffix = None if sound is None else _sound_suffix(sound)
-        path = host.new_input_path(_PREFIX, (_POSES, *_SUFFIXES.values()))
+        path = folders.new_input_path(_PREFIX, (_POSES, *_SUFFIXES.values()))
         kept = None if sound is None or suffix is None else path.with_suffix(suffix)
         if kept is not None and sound is not None:
             files.write_bytes(kept, sound)

@@ -117,8 +117,22 @@ def _test(arguments: argparse.Namespace, python: Path, comfyui: Path) -> int:
         _get_mediapipe(python)
     if arguments.pytest:
         return _run(python, "-m", "pytest", *arguments.pytest)
-    checks = (("ruff", "format", "--check", "."), ("ruff", "check", "."), ("mypy",), ("pytest", "tests"))
-    return max(_run(python, "-m", *check) for check in checks)
+    checks = (("ruff", "format", "--check", "."), ("ruff", "check", "."), ("mypy",))
+    return max(*(_run(python, "-m", *check) for check in checks), _all_tests(python))
+
+
+def _all_tests(python: Path) -> int:
+    """The browser's tests beside all others, whose output comes when both are done: each waits half of its time."""
+    browser, others = ("tests/browser",), ("tests", "--ignore", "tests/browser", "-p", "no:cacheprovider")
+    with tempfile.TemporaryFile("w+") as output:
+        process = subprocess.Popen([python, "-m", "pytest", *others], cwd=ROOT, stdout=output, stderr=output)
+        try:
+            codes = [_run(python, "-m", "pytest", *browser), process.wait()]
+        finally:
+            process.terminate()
+            output.seek(0)
+            print(output.read(), flush=True)
+    return max(codes)
 
 
 def _comfyui(arguments: argparse.Namespace, python: Path, comfyui: Path) -> int:

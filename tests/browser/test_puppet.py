@@ -229,7 +229,7 @@ def test_a_lost_device_comes_back_with_the_last_frame(page: Page) -> None:
 def test_wgsl_gives_the_librarys_frames_by_vulkan(
     vulkan: Any, page: Page, students: dict[str, Path], student: str, size: int, tiles: int
 ) -> None:
-    poses = random_poses(POSES if size == 64 else 1)  # a processor takes 8 seconds for a frame of 512
+    poses = random_poses(POSES if size == 64 else 1)  # large frames take a processor seconds
     model = tha4.Student.load(students[student])
     frames = by_vulkan(vulkan, *folded(page, student, poses, tiles), model.character.image_at(size), size)
     for made, expected in zip(frames, premultiplied(model, poses, size), strict=True):

@@ -30,6 +30,7 @@ from .triton_kernel import first_kernel, layer_kernel, level_kernel
 
 _BLOCKS = (128, 64, 32)  # channels of a block; a level takes those that pad it least, at most three of them
 _PIXELS = 64  # of a program; every level has a multiple of it
+_STAGES = 2  # of a layer's loads at once; three of them fill a multiprocessor's shared memory with one program
 _WIDEST = 192  # padded channels of a level that is one kernel: three blocks before and after a layer are in registers
 _OUTPUTS = 16  # 4 or 7, padded to the narrowest matrix that tensor cores multiply with
 _HALF_TURNS = FREQUENCY / math.pi
@@ -112,6 +113,7 @@ def _run(level: _Level, poses: Tensor, side: int, below: Tensor | None, out: Ten
         CHANNELS=level.channels, OUTPUTS=level.outputs, BLOCK=level.block, WIDE=level.wide, NARROW=level.narrow,
         SAME=len(level.weights) - (level.narrow < level.wide), LAST_WIDTH=level.last.shape[1],
         BELOW=below is not None, KIND=0 if out.ndim == 3 else 1 if out is picture else 2, PIXELS=_PIXELS,
+        num_stages=_STAGES,
     )  # fmt: skip
 
 
@@ -127,13 +129,13 @@ def _run_layers(level: _Level, of_pose: Tensor, side: int, out: Tensor, grid: tu
         y = torch.empty_like(x)
         layer_kernel[(pixels // _PIXELS, blocks)](
             x, matrix, bias, y, BLOCK=level.block, BLOCKS=level.wide, STRIDE=width, WIDTH=width, OUTPUTS=width,
-            SINE=True, PIXELS=_PIXELS,
+            SINE=True, PIXELS=_PIXELS, num_stages=_STAGES,
         )  # fmt: skip
         x = y
     outputs = level.last.shape[1]
     layer_kernel[(pixels // _PIXELS, outputs // level.block)](
         x, level.last, level.last_bias, out, BLOCK=level.block, BLOCKS=level.narrow, STRIDE=width, WIDTH=outputs,
-        OUTPUTS=level.outputs, SINE=False, PIXELS=_PIXELS,
+        OUTPUTS=level.outputs, SINE=False, PIXELS=_PIXELS, num_stages=_STAGES,
     )  # fmt: skip
 
 

@@ -175,7 +175,7 @@ def test_a_webp_holds_the_workflow(server: ComfyUI, transparent: Run) -> None:
     assert Image.open(saved_file(server, transparent, "webp")).getexif()[0x0110].startswith("prompt:{")
 
 
-@pytest.mark.parametrize("seed", ["1", "4", "9"])
+@pytest.mark.parametrize("seed", ["1", "9"])
 def test_no_render_node_depends_on_what_another_is_used_for(comfyui_folder: Path, tmp_path: Path, seed: str) -> None:
     """Under several hash seeds, because ComfyUI goes through sets of nodes, in an order that depends on the seed."""
     graph = two_equal_pairs()

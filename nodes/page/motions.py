@@ -187,6 +187,8 @@ def _linked_value(run: _Evaluation, declared: io.Input, node: str, inputs: Mappi
     if declared.get_io_type() == io.Audio.io_type and node in run.graph:
         class_type, values = _entry(run.graph, node)
         if class_type == _LOAD_AUDIO:
+            if not values.get("audio"):
+                raise MotionError("Load Audio has no file yet: choose one.")
             return _sound(text(values, "audio", None, 300), MOST_FRAMES / _frame_rate(inputs), run.tick)
     raise KnownAfterRun(f"{declared.id} is known once the graph has run.")
 

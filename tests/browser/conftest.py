@@ -87,9 +87,12 @@ def web_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ComfyUI]:
     settings = base / "user" / "default" / "comfy.settings.json"
     settings.parent.mkdir(parents=True)
     settings.write_text(json.dumps(SETTINGS))
-    events = Path(__file__).with_name("events_pack")
-    (base / "custom_nodes" / events.name).symlink_to(events)
-    with running(COMFYUI, base, arguments=("--whitelist-custom-nodes", "tha4", events.name)) as server:
+    packs = Path(__file__).with_name("events_pack"), PACK / "tests" / "host" / "small_presets_pack"
+    for pack in packs:
+        (base / "custom_nodes" / pack.name).symlink_to(pack)
+    with running(
+        COMFYUI, base, arguments=("--whitelist-custom-nodes", "tha4", *(pack.name for pack in packs))
+    ) as server:
         yield server
 
 

@@ -33,6 +33,18 @@ def fresh(browser: Browser, web_server: ComfyUI) -> Iterator[tuple[ComfyUI, Page
     web_server.post("/settings", SETTINGS)
 
 
+def test_a_japanese_user_reads_why_a_run_failed(fresh: tuple[ComfyUI, Page]) -> None:
+    server, page = fresh
+    server.post("/settings", {"Comfy.Locale": "ja"})
+    comfy = ComfyPage(page, nodes2=False)
+    comfy.open(server.address)
+    comfy.clear()
+    comfy.connect(comfy.add("THA4LipSync", 320, 80), 0, comfy.add("THA4SavePoses", 800, 80), "poses")
+    page.locator("[data-testid='queue-button']").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("話すものがありません。音声をつなぐか、タイミングを書いてください。", timeout=60_000)
+
+
 def test_a_japanese_user_reads_japanese(fresh: tuple[ComfyUI, Page]) -> None:
     server, page = fresh
     server.post("/settings", {"Comfy.Locale": "ja", "Comfy.VueNodes.Enabled": True})

@@ -130,6 +130,15 @@ def test_a_motion_after_it_keeps_the_sound(comfy: ComfyPage, sound: str) -> None
     expect(panel.find("[data-name='mute']")).to_be_hidden(timeout=PATIENCE)
 
 
+def test_where_no_file_is_chosen_it_says_so(comfy: ComfyPage) -> None:
+    load, speech = comfy.add("LoadAudio", 20, 500), comfy.add("THA4LipSync", 420, 60)
+    comfy.set(load, "audio", "")
+    comfy.connect(load, 0, speech, "audio")
+    panel = Panel(comfy, speech, "tha4_player")
+    expect(panel.find(".tha4-player-problem")).to_have_text("Load Audio has no file yet: choose one.", timeout=PATIENCE)
+    expect(panel.find(".tha4-player-caption")).not_to_contain_text("no sound")
+
+
 def test_a_sound_that_other_nodes_make_is_not_heard_and_it_says_so(comfy: ComfyPage) -> None:
     silence, speech = comfy.add("EmptyAudio", 20, 500), comfy.add("THA4LipSync", 420, 60)
     comfy.connect(silence, 0, speech, "audio")

@@ -225,6 +225,8 @@ LISTENING = node("THA4LipSync", **SPEECH, fps=9.0, timings="", audio=["2", 0])
         ({"1": node("THA4IdleMotion", **(IDLE | {"loop": 1}))}, "loop must be true or false"),
         ({"1": node("THA4LoadPoses", file="../../secret.json", fps=0.0, turn=1.0)}, "there is no"),
         ({"1": LISTENING, "2": node("LoadAudio", audio="../../etc/passwd")}, "There is no sound"),
+        ({"1": LISTENING, "2": node("LoadAudio", audio="")}, "choose one"),
+        ({"1": LISTENING, "2": node("LoadAudio")}, "choose one"),
     ],
 )
 def test_a_problem_of_a_node_is_reported(server: ComfyUI, graph: dict[str, Any], says: str) -> None:
@@ -239,7 +241,7 @@ def test_a_problem_of_a_node_is_reported(server: ComfyUI, graph: dict[str, Any],
         {"1": {"class_type": "THA4PoseSequence", "inputs": 3}},
         {"1": node("THA4IdleMotion", **(IDLE | {"poses": ["1", 0]}))},
         {"1": node("THA4IdleMotion", **(IDLE | {"poses": [1, 2, 3]}))},
-        {"1": LISTENING, "2": node("LoadAudio")},
+        {"1": LISTENING, "2": node("LoadAudio", audio=7)},
     ],
 )
 def test_an_invalid_graph_is_refused(server: ComfyUI, graph: dict[str, Any]) -> None:

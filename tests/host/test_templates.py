@@ -37,6 +37,9 @@ SHORT = {
     "student": "lambda_00",
 }
 """Half a second at two frames a second; and what a fresh ComfyUI has not got by what there is here."""
+WINDOW = 1920, 960
+"""The page in a browser on a usual screen, in pixels."""
+TITLE = 30
 CHOICES = {"image": "mine.png", "bg_removal_name": "mine.safetensors", "model_name": "mine.safetensors"}
 """What a template leaves to the user: nothing is chosen in it, so that nothing is missing when it opens."""
 
@@ -188,6 +191,15 @@ def test_it_has_a_square_picture(name: str) -> None:
 def test_its_note_has_a_title(name: str) -> None:
     notes = [node for node in workflow(name)["nodes"] if node["type"] == "MarkdownNote"]
     assert [note["title"] for note in notes] == [name.split(" ", 1)[1]]
+
+
+@pytest.mark.parametrize("name", workflows())
+def test_its_titles_can_be_read_when_it_opens(name: str) -> None:
+    """The page shows a whole graph in three quarters of the window, and no texts of nodes below a scale of 8/14."""
+    boxes = [(*node["pos"], *node["size"]) for node in workflow(name)["nodes"]]
+    width = max(x + w for x, _, w, _ in boxes) - min(x for x, *_ in boxes)
+    height = max(y + h for _, y, _, h in boxes) - min(y for _, y, *_ in boxes) + TITLE
+    assert min(0.75 * WINDOW[0] / width, 0.75 * WINDOW[1] / height) > 8 / 14
 
 
 @pytest.mark.parametrize("name", workflows())

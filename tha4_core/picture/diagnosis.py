@@ -109,8 +109,9 @@ def diagnose(picture: Image.Image, placement: Placement) -> list[Finding]:
 _NO_ALPHA = Finding(
     "no_alpha",
     "The picture has no transparency: every pixel is opaque.",
-    "Connect the MASK of Load Image, too. If the picture has a background, cut the figure out with ComfyUI's Remove "
-    "Background; its mask goes through Invert Mask.",
+    "Connect the MASK of Load Image, too. If the picture has a background, cut the figure out: in front of a plain one "
+    "with Color Select in Load Image's mask editor, else with ComfyUI's Remove Background; its mask goes through "
+    "Invert Mask.",
 )
 _INVERTED = Finding(
     "inverted_alpha",

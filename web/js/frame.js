@@ -1,5 +1,6 @@
 // Preview frames from the server for one view: only the newest request counts.
 import { api } from "../../../scripts/api.js";
+import { Late } from "./late.js";
 import { previewRate, previewSize } from "./settings.js";
 
 const FULL = 512;
@@ -14,12 +15,13 @@ const page = Math.random().toString(36).slice(2);
 
 /**
  * `onFrame(bitmap, request, milliseconds)` gets every frame that comes, as an ImageBitmap that it must close, and the
- * time since it was requested; `onError(text, reason)` gets the server's error, or its `reason` for no frame. `described(character)` is what a request
- * to that `route` says of the character.
+ * time since it was requested; `onError(text, reason)` gets the server's error, or its `reason` for no frame; `onNote()`
+ * is called when `note` changes. `described(character)` is what a request to that `route` says of the character.
  */
 export class Frames {
-  constructor(onFrame, onError = () => {}, route = "/tha4/frame", described = ({ kind, name }) => ({ character: { kind, name } })) {
+  constructor(onFrame, onError = () => {}, onNote = () => {}, route = "/tha4/frame", described = ofLibrary) {
     Object.assign(this, { onFrame, onError, route, described });
+    this.late = new Late(onNote);
     this.client = `${page}-${++views}`;
     this.pending = null; // the newest request, until it is sent
     this.inFlight = null;
@@ -34,9 +36,15 @@ export class Frames {
    */
   request(character, pose, moving = false) {
     this.pending = { character, pose: [...pose], moving, at: performance.now() };
+    this.late.wait();
     // Small frames are worth waiting for; a full one that is out of date is not.
     if (this.inFlight && !this.inFlight.moving) this.inFlight.abort.abort();
     else if (!this.inFlight) this.#schedule();
+  }
+
+  /** Why a frame is late; mostly empty. */
+  get note() {
+    return this.late.note;
   }
 
   /** Cancel: no frame will come any more. */
@@ -51,6 +59,7 @@ export class Frames {
     clearTimeout(this.timer);
     this.timer = null;
     this.inFlight?.abort.abort();
+    this.late.end();
   }
 
   #schedule() {
@@ -72,12 +81,16 @@ export class Frames {
     try {
       const bitmap = await this.#fetch(request, this.inFlight.abort.signal);
       if (request.moving) this.#adaptSize(performance.now() - this.sentAt);
+      if (bitmap) this.late.end();
       if (this.closed) bitmap?.close();
       else if (bitmap) this.onFrame(bitmap, request, performance.now() - request.at);
     } catch (error) {
-      if (error.name !== "AbortError" && !this.closed) this.onError(error.message, error.reason);
+      if (error.name === "AbortError" || this.closed) return;
+      this.late.end();
+      this.onError(error.message, error.reason);
     } finally {
       this.inFlight = null;
+      if (this.pending) this.late.wait();
       this.#schedule();
     }
   }
@@ -110,6 +123,8 @@ export class Frames {
     if (milliseconds < FAST && this.step < SIZES.length - 1 && SIZES[this.step] < previewSize()) this.step += 1;
   }
 }
+
+const ofLibrary = ({ kind, name }) => ({ character: { kind, name } });
 
 async function errorText(response) {
   try {

@@ -4,11 +4,14 @@ import { adjusted, drawPlaced } from "./fit/placement.js";
 import { missing } from "./text.js";
 
 export class Still {
-  /** `onPicture(draw)` gets a function that draws it into a context of 512 pixels; `onError(text)` why there is none. */
-  constructor(onPicture, onError) {
+  /**
+   * `onPicture(draw)` gets a function that draws it into a context of 512 pixels; `onError(text)` why there is none.
+   * `onNote()` is called when `note` changes.
+   */
+  constructor(onPicture, onError, onNote) {
     Object.assign(this, { onPicture, wanted: null, bitmap: null, problem: null });
-    this.looking = new LatestRequest("/tha4/fit", (found, asked) => this.#place(found, asked), onError);
-    this.picturing = new LatestRequest("/tha4/picture", (blob) => this.#take(blob), onError);
+    this.looking = new LatestRequest("/tha4/fit", (found, asked) => this.#place(found, asked), onError, onNote);
+    this.picturing = new LatestRequest("/tha4/picture", (blob) => this.#take(blob), onError, onNote);
     this.onError = onError;
   }
 
@@ -21,6 +24,11 @@ export class Still {
       this.looking.send({ source, ...place });
     } else if (this.bitmap) this.#show();
     else if (this.problem) this.onError(this.problem);
+  }
+
+  /** Why it is late; mostly empty. */
+  get note() {
+    return this.looking.note || this.picturing.note;
   }
 
   /** Stop, and give the memory back. */

@@ -18,7 +18,7 @@ export class TeacherFrames {
    */
   constructor({ onFrame, onMissing, onSame, onNote }) {
     Object.assign(this, { onFrame, onMissing, onSame, onNote, timer: null });
-    this.frames = new Frames((...frame) => this.#take(...frame), (...why) => this.#miss(...why), ROUTE, described);
+    this.frames = new Frames((...frame) => this.#take(...frame), (...why) => this.#miss(...why), () => {}, ROUTE, described);
     this.forget();
     this.afterRun = ({ detail }) => {
       if (this.missing && detail?.exec_info?.queue_remaining === 0) this.#ask(false);

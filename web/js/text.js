@@ -41,6 +41,14 @@ app.registerExtension({
   },
 });
 
+// Listeners are called in the order in which they were added: this one before the page's own, which shows the error.
+api.addEventListener("execution_error", translateError);
+
+/** Translate the error of one of our nodes. All listeners get the same `detail`. */
+function translateError({ detail }) {
+  if (detail?.node_type?.startsWith("THA4")) detail.exception_message = message(detail.exception_message);
+}
+
 /** Translate what `show_text` shows on nodes: the page's own widgets, in the graph that is seen. */
 function translateTexts() {
   for (const { widgets = [] } of app.canvas.graph.nodes) {

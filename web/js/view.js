@@ -29,14 +29,14 @@ export class View {
     this.closed = false;
     this.canvas = h("canvas", { width: FULL, height: FULL });
     this.element = h("div.tha4-view", {}, this.canvas);
-    this.frames = new Frames((...frame) => this.#drawServerFrame(...frame), (why) => this.onError(why));
+    this.frames = new Frames((...frame) => this.#drawServerFrame(...frame), (why) => this.onError(why), onNote);
     this.teacher = new TeacherFrames({
       onFrame: (...frame) => this.#drawServerFrame(...frame),
       onMissing: () => this.#drawWithoutTeacher(),
       onSame: (moving) => this.onDrawn({ size: FULL, moving, milliseconds: 0, by: "teacher" }),
       onNote,
     });
-    this.still = new Still((draw) => this.#drawStill(draw), (why) => this.#lack(why));
+    this.still = new Still((draw) => this.#drawStill(draw), (why) => this.#lack(why), onNote);
   }
 
   /** Show a character (`{kind, name}`; of the kinds `picture` and `teacher` as findCharacter has it; of the kind `missing` nothing is seen) in a pose (45 numbers); `moving` while it is about to change again. */
@@ -58,9 +58,9 @@ export class View {
     return Boolean(this.frames.pending || this.teacher.pending || this.puppet?.next);
   }
 
-  /** What people are to know about the frame: that it is being rendered, or why there is none; mostly empty. */
+  /** What people are to know of the frame: that it is being rendered, why it is late or there is none; mostly empty. */
   get note() {
-    return this.teacher.note;
+    return this.teacher.note || this.frames.note || this.still.note;
   }
 
   /** Stop, and give the GPU's memory back. */
@@ -75,7 +75,7 @@ export class View {
   #useTeacher() {
     const { character, pose, moving } = this.wanted;
     this.#closePuppet();
-    this.frames.pending = null;
+    this.frames.cancel();
     this.teacher.show(character, pose, moving);
     if (this.teacher.shown === null) this.still.show(character);
   }
@@ -95,7 +95,7 @@ export class View {
   /** There is nothing to see. */
   #clear() {
     this.#closePuppet();
-    this.frames.pending = null;
+    this.frames.cancel();
     this.canvas.getContext("2d").clearRect(0, 0, FULL, FULL);
     this.#put(this.canvas);
     this.onDrawn({ size: FULL, moving: this.wanted.moving, milliseconds: 0, by: "nobody" });
@@ -103,7 +103,7 @@ export class View {
 
   #useStill() {
     this.#closePuppet();
-    this.frames.pending = null;
+    this.frames.cancel();
     this.still.show(this.wanted.character);
   }
 
@@ -149,7 +149,7 @@ export class View {
       return this.#fail(error);
     }
     if (milliseconds === null || this.closed || this.puppet !== puppet) return;
-    this.frames.pending = null; // of the time before the student was open
+    this.frames.cancel(); // of the time before the student was open
     this.#put(puppet.canvas);
     if (wanted.moving) this.#pace(milliseconds);
     this.onDrawn({ size, moving: wanted.moving, milliseconds, by: "page" });

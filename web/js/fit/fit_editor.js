@@ -50,8 +50,9 @@ export class FitEditor {
 
   start() {
     if (this.timer) return;
-    this.picturing = new LatestRequest("/tha4/picture", (blob, { source }) => this.#take(blob, source), (why) => this.#miss(why));
-    this.looking = new LatestRequest("/tha4/fit", (look, { source }) => this.#told(look, source), (why) => this.#miss(why));
+    const [miss, late] = [(why) => this.#miss(why), () => this.#tell(this.lines ?? [])];
+    this.picturing = new LatestRequest("/tha4/picture", (blob, { source }) => this.#take(blob, source), miss, late);
+    this.looking = new LatestRequest("/tha4/fit", (look, { source }) => this.#told(look, source), miss, late);
     this.timer = setInterval(() => this.#watch(), WATCH);
     this.#watch();
   }
@@ -107,11 +108,13 @@ export class FitEditor {
     this.#tell(this.lines ?? []);
   }
 
-  /** Show lines of the report, below what an upload had to say. */
+  /** Show lines of the report, below what an upload had to say, and why an answer is late. */
   #tell(lines) {
     this.lines = lines;
     const said = this.said ? [h("li.tha4-warning", { "data-code": "upload" }, this.said)] : [];
-    this.report.replaceChildren(h("ul", {}, ...said, ...lines));
+    const note = this.looking?.note || this.picturing?.note;
+    const late = note ? [h("li.tha4-note", { "data-code": "late" }, note)] : [];
+    this.report.replaceChildren(h("ul", {}, ...said, ...late, ...lines));
     this.report.scrollTop = 0;
   }
 

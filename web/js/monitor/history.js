@@ -6,6 +6,7 @@ const EVENT = "tha4.distill";
 const TRAINING = "training";
 const KEPT = 8; // trainings
 const SOON = 300; // milliseconds: several changes of the queue come at once
+const SILENT = 60_000; // milliseconds: of a run that is not heard of for so long the server has gone
 
 const runs = new Map();
 const listeners = new Set();
@@ -38,6 +39,11 @@ export function runOf(name, node) {
   return [...runs.values()].findLast(({ now }) => now.node === id || String(now.node).endsWith(`:${id}`));
 }
 
+/** Whether the server is distilling, as far as this page has heard. */
+export function isDistilling() {
+  return [...runs.values()].some(({ now, heard }) => now.state === "running" && performance.now() - heard < SILENT);
+}
+
 /** Ask the server what there is of a name. */
 export async function ask(name) {
   const response = await api.fetchApi(`/tha4/distill?${new URLSearchParams({ name })}`);
@@ -64,7 +70,7 @@ function askSoon() {
 
 function keep(name, run) {
   runs.delete(name);
-  runs.set(name, run);
+  runs.set(name, { ...run, heard: performance.now() });
   if (runs.size > KEPT) runs.delete(runs.keys().next().value);
   tell();
 }
@@ -78,7 +84,7 @@ function record(event) {
   if (event.state === "running" && event.step < run.now?.step && event.stage === run.now?.stage) run.preview = null; // another training
   const { loss, psnr, preview, note, ...now } = event;
   run.preview = picture(preview) ?? run.preview;
-  Object.assign(run, { now, note });
+  Object.assign(run, { now, note, heard: performance.now() });
   runs.delete(event.name);
   runs.set(event.name, run);
   // While the teacher renders its frames, the steps count these frames.

@@ -17,6 +17,11 @@ export class Motion {
     this.latest = new LatestRequest("/tha4/poses", (motion, question) => this.#take(motion, question), (...why) => this.#refused(...why));
   }
 
+  /** Why an answer is late; mostly empty. */
+  get note() {
+    return this.latest.note;
+  }
+
   /** The node has run and its motion has this mark. */
   made(mark) {
     this.ran = mark || null;

@@ -136,7 +136,8 @@ export class Player {
     const character = findCharacter(this.node);
     const sound = findSound(this.node);
     this.#hear(sound?.url ?? null);
-    const notes = [this.view.note, this.found?.note, sound?.note, this.sound.problem];
+    const late = this.view.note || this.motion.note;
+    const notes = [late, this.found?.note, sound?.note, this.sound.problem];
     this.caption.textContent = [character.text, ...notes].filter(Boolean).join(" · ");
     const known = JSON.stringify(character);
     if (this.character && known !== this.character) this.shown = null;

@@ -32,7 +32,8 @@ function inputsInTime(node) {
 
 function ofFile(source) {
   const isKnown = source?.type === "LoadAudio" && source.mode === ALWAYS && !isLinked(source, "audio");
-  const name = isKnown ? value(source, "audio").replace(/ \[input\]$/, "") : "";
+  const name = isKnown ? value(source, "audio").replace(/ \[input\]$/, "") : null;
+  if (name === "") return null; // nothing is chosen yet
   if (!name || / \[\w+\]$/.test(name)) return { note: text("no sound: only a Load Audio's file can be heard here") };
   const folder = name.lastIndexOf("/");
   const place = { filename: name.slice(folder + 1), subfolder: name.slice(0, Math.max(0, folder)), type: "input" };

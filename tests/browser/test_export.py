@@ -13,20 +13,23 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
 import tha4_core as tha4
+from dev import MEDIAPIPE_FOLDER
 from tests.browser.comfy_page import ComfyPage
 from tests.browser.puppet_site import SOFTWARE_GPU
 from tests.browser.test_live_page import voice  # noqa: F401 - a fixture
+from tests.browser.test_live_webcam import film  # noqa: F401 - a fixture
 from tests.core.export.test_modules import write
 from tests.core.export.test_page import HOSTILE
 from tests.host.comfyui import ComfyUI
 from tha4_core.demo import DEMO_STUDENT
-from tha4_core.export import PageOptions, to_html
+from tha4_core.export import PageOptions, read_mediapipe, to_html
 from tha4_core.export.modules import bundle
 
 PATIENCE = 90_000
 SIZE = 64  # a GPU that is computed on the CPU needs a minute for 512
 JAPANESE = {"ja": {"The microphone moves the mouth": "マイクで口を動かす"}}
 BUTTON = "app.graph.getNodeById({node}).widgets.find((one) => one.name === '{name}')"
+MOVED = "Object.values(pose).some((value) => Math.abs(value) > 0.01)"
 WITHOUT_GPU = "This browser has no WebGPU, so the character does not move here."
 
 
@@ -42,12 +45,28 @@ def file(student: tha4.Student, tmp_path_factory: pytest.TempPathFactory) -> Pat
     return path
 
 
+@pytest.fixture(scope="module")
+def webcam_file(student: tha4.Student, tmp_path_factory: pytest.TempPathFactory) -> Path | None:
+    """The same with a webcam; None where MediaPipe's files are missing."""
+    if not MEDIAPIPE_FOLDER.is_dir():
+        return None
+    path = tmp_path_factory.mktemp("export") / "webcam.html"
+    options = PageOptions(size=SIZE, mouse=False, webcam=read_mediapipe([MEDIAPIPE_FOLDER]))
+    path.write_bytes(to_html(student, options))
+    return path
+
+
+def skip_without_mediapipe(webcam_file: Path | None) -> None:
+    if webcam_file is None:
+        pytest.skip("MEDIAPIPE'S FILES ARE MISSING: the webcam is not tried (python3 dev.py test gets them from npm)")
+
+
 class Opened:
-    """An exported page that is open as a file, and all that it asked for."""
+    """An exported page that is open as a file, and all that it and its workers asked for."""
 
     def __init__(self, page: Page, url: str) -> None:
         self.page, self.requests, self.errors = page, list[str](), list[str]()
-        page.on("request", lambda request: self.requests.append(request.url))
+        page.context.on("request", lambda request: self.requests.append(request.url))
         page.on("console", lambda message: self.errors.append(message.text) if message.type == "error" else None)
         page.on("pageerror", lambda error: self.errors.append(str(error)))
         page.goto(url)
@@ -63,17 +82,26 @@ class Opened:
 
 
 @pytest.fixture(scope="module")
-def with_gpu(chromium: Callable[..., Browser], voice: Path, file: Path) -> Iterator[Opened]:  # noqa: F811
+def with_gpu(
+    chromium: Callable[..., Browser],
+    voice: Path,  # noqa: F811
+    film: Path,  # noqa: F811
+    file: Path,
+    webcam_file: Path | None,
+) -> Iterator[Opened]:
     """One page for all tests that draw: it compiles its kernels for ten seconds. Nothing is asked of anybody."""
     fake = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
-    browser = chromium(*SOFTWARE_GPU, *fake, f"--use-file-for-fake-audio-capture={voice}")
+    devices = (f"--use-file-for-fake-audio-capture={voice}", f"--use-file-for-fake-video-capture={film}")
+    browser = chromium(*SOFTWARE_GPU, *fake, *devices)
     context = browser.new_context(viewport={"width": 300, "height": 200})
-    context.grant_permissions(["microphone"])
-    opened = Opened(context.new_page(), f"{file.as_uri()}?renderer=page")
+    context.grant_permissions(["microphone", "camera"])
+    url = f"{(webcam_file or file).as_uri()}?renderer=page"
+    opened = Opened(context.new_page(), url)
     assert opened.run("return puppet.ready;") is True
     yield opened
-    assert opened.errors == []
-    assert [url for url in opened.requests if not url.startswith("data:")] == [f"{file.as_uri()}?renderer=page"]
+    # TensorFlow says what it computes on as an error.
+    assert [error for error in opened.errors if not error.startswith("INFO:")] == []
+    assert [each for each in opened.requests if not each.startswith(("data:", "blob:"))] == [url]
 
 
 @pytest.fixture
@@ -151,15 +179,38 @@ def test_the_microphone_moves_the_mouth(puppet: Opened) -> None:
     puppet.wait_pose("pose.mouth_aaa < 0.05")
 
 
+REFUSED = """async () => {
+    const blocked = new Promise((resolve) => {
+        addEventListener("securitypolicyviolation", (event) => resolve(event.blockedURI), { once: true });
+    });
+    await fetch("data:text/plain,x").catch(() => {});
+    return blocked;
+}"""
+
+
 def test_its_policy_refuses_requests(puppet: Opened) -> None:
-    refused = """
-        const blocked = new Promise((resolve) => {
-            addEventListener("securitypolicyviolation", (event) => resolve(event.blockedURI), { once: true });
-        });
-        await fetch("data:text/plain,x").catch(() => {});
-        return blocked;"""
-    assert puppet.run(refused) == "data"
+    assert puppet.page.evaluate(REFUSED) == "data"
     puppet.errors.clear()  # the browser reports what it refused
+
+
+def test_a_face_in_the_webcam_moves_it_and_nothing_leaves(puppet: Opened, webcam_file: Path | None) -> None:
+    skip_without_mediapipe(webcam_file)
+    webcam = puppet.page.get_by_role("button", name="The webcam moves head and face")
+    calibrate = puppet.page.get_by_role("button", name="Calibrate (C)")
+    puppet.wait_pose(f"!({MOVED})")
+    expect(calibrate).to_be_hidden()
+    webcam.click()
+    expect(puppet.page.get_by_role("status")).to_have_text("A face is found.", timeout=PATIENCE)
+    # MediaPipe uses the GPU too, which the CPU computes: a frame may come so late that the face fades already.
+    puppet.wait_pose(MOVED)
+    calibrate.click()
+    expect(puppet.page.get_by_role("status")).to_have_text("This is the neutral face now.")
+    (worker,) = puppet.page.workers
+    assert worker.evaluate(REFUSED) == "data"
+    puppet.errors.clear()  # the browser reports what it refused
+    with worker.expect_event("close"):
+        webcam.click()
+    puppet.wait_pose(f"!({MOVED})")
 
 
 @pytest.fixture
@@ -244,6 +295,20 @@ window.result = result;
     page.set_content(f"<script type='module'>{bundle(folder, 'main.js')}</script>")
     assert page.evaluate("() => window.result") == ["main", "a", 1, 2, ["a", "effect", "b"], "// ü </b>\n"]
     page.close()
+
+
+def test_without_a_camera_or_a_permission_it_says_why(
+    chromium: Callable[..., Browser], browser: Browser, webcam_file: Path | None
+) -> None:
+    skip_without_mediapipe(webcam_file)
+    with_camera = chromium("--disable-gpu", "--use-fake-device-for-media-stream")
+    for each, why in ((browser, "None is plugged in."), (with_camera, "The browser has no permission for it.")):
+        opened = Opened(each.new_page(), webcam_file.as_uri())
+        opened.run("await puppet.ready; await puppet.webcam(true);")
+        expect(opened.page.get_by_role("status")).to_contain_text(f"The webcam cannot be used: {why}")
+        expect(opened.page.locator("[data-name=webcam]")).to_have_attribute("aria-pressed", "false")
+        opened.page.close()
+    with_camera.close()
 
 
 def test_background_and_transparency(still: Callable[..., Opened], student: tha4.Student, tmp_path: Path) -> None:

@@ -112,13 +112,14 @@ def test_without_a_camera_the_page_says_why(modules: Page, lend: str | None, wor
     """A stand-in for the browser's camera: which of its errors comes cannot be had from a fake one."""
     said = modules.evaluate(
         f"""async () => {{
+            const {{ filesOnServer }} = await import("/live/inputs/mediapipe.js");
             const {{ Webcam }} = await import("/live/inputs/webcam.js");
             const fetched = window.fetch;
             const device = {{ value: {f"{{ getUserMedia: {lend} }}" if lend else "undefined"}, configurable: true }};
             Object.defineProperty(navigator, "mediaDevices", device);
             window.fetch = async () => new Response('{{"files": {{"a": true}}}}');
             try {{
-                await new Webcam(() => {{}}, () => {{}}).open("");
+                await new Webcam(filesOnServer, () => {{}}, () => {{}}).open("");
                 return "";
             }} catch (error) {{
                 return error.message;

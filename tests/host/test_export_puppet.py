@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from dev import MEDIAPIPE_FOLDER
 from tests.host.comfyui import ComfyUI, Prompt
 from tests.host.test_graphs import NO_HUB, node
 
@@ -93,3 +95,19 @@ def test_a_wrong_colour_writes_nothing(call: Callable[..., Any], server: ComfyUI
     with pytest.raises(ValueError, match="no colour"):
         call("THA4ExportPuppet", student=student, **DEFAULTS | changed)
     assert not list((server.base / "output").glob("wrong/*"))
+
+
+def test_a_webcam_needs_mediapipes_files_and_says_which(server: ComfyUI) -> None:
+    folder = server.base / "models" / "tha4" / "mediapipe"
+    error = server.queue(export(webcam=True, filename_prefix="webcam/page")).error
+    assert f"The webcam needs these files of MediaPipe in {folder}:\nvision_bundle.mjs" in error
+    assert not list((server.base / "output").glob("webcam/*"))
+    if not MEDIAPIPE_FOLDER.is_dir():
+        pytest.skip("MEDIAPIPE'S FILES ARE MISSING: no page with a webcam is written (python3 dev.py test gets them)")
+    shutil.copytree(MEDIAPIPE_FOLDER, folder)
+    run = server.queue(export(webcam=True, filename_prefix="webcam/page"))
+    shutil.rmtree(folder)
+    content = server.file(run.outputs("2")["tha4_puppet"][0]).read_bytes()
+    assert content.count(b'id="tha4-model"') == 1
+    assert len(content) < 12_000_000
+    assert run.outputs("2")["text"][0].endswith(f"\n{len(content) / 1e6:.2f} MB with MediaPipe for the webcam")

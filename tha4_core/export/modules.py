@@ -1,8 +1,10 @@
 """ES modules as one script: a page that is opened from a file may not import others.
 
 Only the forms of import and export that web/js uses are known, each at the beginning of a line; anything else is an
-error, so that nothing is bundled wrongly in silence. Each module becomes a function that is called once and returns its
-exports, in the order in which a browser would run them. Exports are constants, so a module keeps them as it got them.
+error, so that nothing is bundled wrongly in silence. A call of import with a value of the page's own stays as it is.
+
+Each module becomes a function that is called once and returns its exports, in the order in which a browser would run
+them. Exports are constants, so a module keeps them as it got them.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from ..errors import PageError
 _IMPORT = re.compile(r'^import (?:\{([^}]*)\} from )?"([^"\n]+)";$', re.M)
 _EXPORT = re.compile(r"^export (?=(?:const|function\*?|async function\*?|class) (\w+))", re.M)
 _URL = re.compile(r'new URL\("([^"\n]+)", import\.meta\.url\)')
-_UNKNOWN = re.compile(r"^[^\S\n]*(?:import|export)\b.*|^.*\bimport\s*[.(].*|^await\b.*", re.M)
+_UNKNOWN = re.compile(r"^[^\S\n]*(?:import|export)\b.*|^.*\bimport\s*(?:\.|\(\s*[\"'`]).*|^await\b.*", re.M)
 _ENDS_SCRIPT = re.compile(r"</script|<!--|<script", re.I)
 _NAME = re.compile(r"(\w+)(?: as (\w+))?")
 

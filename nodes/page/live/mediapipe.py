@@ -12,6 +12,7 @@ from pathlib import Path
 
 from aiohttp import web
 
+from ....tha4_core.export.mediapipe import find_file
 from ... import folders
 from ..request import NO_STORE, Refused, with_json_errors
 
@@ -58,5 +59,4 @@ async def _file(request: web.Request) -> web.FileResponse:
 
 
 def _path(name: str) -> Path | None:
-    """The file of that name in the first of the folders that has it."""
-    return next((path for folder in folders.wanted_folders(FOLDER) if (path := folder / name).is_file()), None)
+    return find_file(name, folders.wanted_folders(FOLDER))

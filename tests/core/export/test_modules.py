@@ -31,6 +31,7 @@ def write(folder: Path, **modules: str) -> Path:
         ('import a from "./other.js";', "not known"),
         ('  import { a } from "./other.js";', "not known"),
         ('const a = await import("./other.js");', "not known"),
+        ("const a = import(`./other.js`);", "not known"),
         ("const here = import.meta.url;", "not known"),
         ("await 1;", "not known"),
         ("export let a = 1;", "not known"),
@@ -53,6 +54,14 @@ def test_what_it_does_not_know_is_an_error_that_names_the_module(tmp_path: Path,
     (tmp_path.parent / "outside.js").write_text("")
     with pytest.raises(PageError, match=message):
         bundle(tmp_path, "main.js")
+
+
+def test_an_import_of_what_the_page_makes_stays_as_it_is(tmp_path: Path) -> None:
+    call = "export const load = async (bytes) => import(URL.createObjectURL(new Blob([bytes])));"
+    write(tmp_path, main=call, asset=call.removeprefix("export "))
+    assert "async (bytes) => import(URL" in bundle(tmp_path, "main.js")
+    write(tmp_path, main='const a = new URL("./asset.js", import.meta.url);')
+    assert "data:text/javascript" in bundle(tmp_path, "main.js")
 
 
 def test_a_module_that_is_no_text_is_an_error(tmp_path: Path) -> None:

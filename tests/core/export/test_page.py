@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
+import zlib
 from dataclasses import replace
 from html import unescape
 
@@ -18,6 +20,9 @@ from tha4_core.export import PageOptions, to_html
 
 HOSTILE = '</script><script>window.hacked = 1</script><img src=x onerror="hacked = 1">{{ data }}--><!--'
 
+MEDIAPIPE = {"bundle": b"export class FaceLandmarker {}", "loader": b"</script>", "wasm": b"\0asm", "model": b"model"}
+"""Not MediaPipe: what the page's files are is no matter here."""
+
 
 @pytest.fixture(scope="module")
 def student() -> tha4.Student:
@@ -27,6 +32,11 @@ def student() -> tha4.Student:
 @pytest.fixture(scope="module")
 def page(student: tha4.Student) -> str:
     return to_html(student).decode()
+
+
+@pytest.fixture(scope="module")
+def with_webcam(student: tha4.Student) -> str:
+    return to_html(student, PageOptions(webcam=MEDIAPIPE)).decode()
 
 
 def data(page: str) -> dict[str, object]:
@@ -101,3 +111,36 @@ def test_a_larger_picture_is_in_it_only_where_frames_are_larger(student: tha4.St
 
 def test_a_student_gives_the_same_bytes_each_time(student: tha4.Student) -> None:
     assert len({student.to_bytes() for _ in range(8)}) == 1
+
+
+def policy(page: str) -> dict[str, list[str]]:
+    """The rules of the page's policy by their names, without the hashes of script and style."""
+    found = re.search(r'http-equiv="Content-Security-Policy" content="([^"]*)"', page)
+    assert found
+    words = [re.sub(r"'sha256-[^']+' ?", "", rule).split() for rule in found[1].split(";")]
+    return {name: values for name, *values in words}
+
+
+def test_a_page_with_a_webcam_holds_the_files_and_may_compile_one_of_them(page: str, with_webcam: str) -> None:
+    for role, content in MEDIAPIPE.items():
+        found = re.search(rf'<script type="text/plain" id="tha4-{role}">([^<]*)</script>', with_webcam)
+        assert found
+        assert zlib.decompress(base64.b64decode(found[1])) == content
+    before, after = policy(page), policy(with_webcam)
+    assert set(after.pop("script-src")) - set(before.pop("script-src")) == {"'wasm-unsafe-eval'"}
+    assert after == before
+    assert with_webcam.count('data-name="webcam"') == 1
+
+
+def test_a_page_with_a_webcam_has_mediapipes_licence_and_credit(page: str, with_webcam: str) -> None:
+    head, _, body = with_webcam.partition("<body>")
+    for text in ("Apache License\n", "TERMS AND CONDITIONS FOR USE, REPRODUCTION, AND DISTRIBUTION", "END OF TERMS"):
+        assert text in head
+        assert text not in page
+    assert "<dt>Webcam</dt><dd>MediaPipe (@mediapipe/tasks-vision 0.10.35)" in body
+    assert '<meta name="webcam" content="MediaPipe' in head
+
+
+def test_a_page_without_a_webcam_has_nothing_of_it(page: str) -> None:
+    for text in ("MediaPipe", "wasm", "webcam_worker", "Calibrate", 'data-name="webcam"', "tha4-model"):
+        assert text not in page

@@ -1,11 +1,14 @@
-// The student in the document: base64 of a zlib stream, whose content is the file's bytes in four planes.
+// Files in the document: each is an element whose text is base64 of a zlib stream. The student's bytes are in four planes.
 
 /** The bytes of the .safetensors file that the document holds, as an ArrayBuffer. */
-export async function readStudent(page) {
-  const base64 = page.getElementById("tha4-student").textContent.trim();
+export const readStudent = async (page) => joined(await readFile(page, "tha4-student")).buffer;
+
+/** The bytes of the file in the element with this id. */
+export async function readFile(page, id) {
+  const base64 = page.getElementById(id).textContent.trim();
   const compressed = Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
   const stream = new Blob([compressed]).stream().pipeThrough(new DecompressionStream("deflate"));
-  return joined(new Uint8Array(await new Response(stream).arrayBuffer())).buffer;
+  return new Uint8Array(await new Response(stream).arrayBuffer());
 }
 
 /** Bytes from their planes: every fourth byte from the first on, every fourth from the second on, and so on. */

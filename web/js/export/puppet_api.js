@@ -6,6 +6,7 @@
 //   puppet.release();                            // let all go
 //   puppet.expression("happy", 2);               // for two seconds
 //   puppet.look(0.5, 0);                         // -1..1 to the right and up; puppet.look(null): nowhere
+//   puppet.mouse(true);                          // also microphone, and webcam where the page has one
 //   await puppet.ready;                          // true: it moves; false: there is only the still
 
 // What anybody may send who has the page in a frame: it moves the character, and does nothing else.
@@ -19,6 +20,8 @@ export class PuppetAPI {
 
   constructor(page) {
     this.#page = page;
+    // Each input is a method by its name: puppet.mouse(true) is what its button does.
+    for (const name of Object.keys(page.inputs)) this[name] = (on) => page.switch(name, Boolean(on));
     this.ready = new Promise((resolve) => (this.opened = (moves) => this.#open(moves, resolve)));
   }
 
@@ -87,16 +90,6 @@ export class PuppetAPI {
   /** Make the tracked face of the last second the neutral one. */
   calibrate() {
     this.#page.engine.calibrate(now());
-  }
-
-  /** Have the character follow the mouse, or not. */
-  mouse(on) {
-    this.#page.switch("mouse", Boolean(on));
-  }
-
-  /** Have the microphone move the mouth, or not; the browser asks the user. */
-  microphone(on) {
-    return this.#page.switch("microphone", Boolean(on));
   }
 
   /** How much the character moves by itself, 0..1. */

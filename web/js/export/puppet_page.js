@@ -23,7 +23,15 @@ export class PuppetPage {
     useTexts(language in texts ? language : "en", texts[language]);
     // The URL's query has the last word: the same file serves several frames of one site.
     const query = new URLSearchParams([...toQuery(options), ...new URLSearchParams(location.search)]);
-    Object.assign(this, { root, library, options: readOptions(query, null), stopMouse: null, pose: null });
+    Object.assign(this, { root, library, options: readOptions(query, null), inputs: {}, stopMouse: null, pose: null });
+  }
+
+  /** Have the document's button of that name switch an input; `use(on)` is called at the beginning too. */
+  addInput(name, label, use) {
+    const button = document.querySelector(`button[data-name="${name}"]`);
+    button.setAttribute("aria-label", label);
+    Object.assign(button, { title: label, onclick: () => this.switch(name, !this.options[name]) });
+    this.inputs[name] = { button, use };
   }
 
   /** Show the still at once, and the moving character as soon as it can be drawn. */
@@ -31,23 +39,24 @@ export class PuppetPage {
     this.#build();
     window.puppet = new PuppetAPI(this);
     window.addEventListener("message", ({ data }) => window.puppet.receive(data));
-    for (const name of ["mouse", "microphone"]) this.switch(name, this.options[name]);
+    for (const name of Object.keys(this.inputs)) this.switch(name, this.options[name]);
     const why = await this.#start();
     this.root.dataset.moves = why === null;
     if (why !== null) this.#stay(why);
     window.puppet.opened(why === null);
   }
 
-  /** Switch the mouse or the microphone on or off. */
+  /** Switch an input on or off. */
   switch(name, on) {
+    const { button, use } = this.inputs[name];
     this.options[name] = on;
-    this.buttons[name].setAttribute("aria-pressed", String(on));
-    return name === "mouse" ? this.#useMouse(on) : this.#useMicrophone(on);
+    button.setAttribute("aria-pressed", String(on));
+    return use(on);
   }
 
   tell(what, seconds = NOTICE_SECONDS) {
     clearTimeout(this.telling);
-    Object.assign(this.notice, { textContent: what, hidden: false });
+    Object.assign(this.notice, { textContent: what, hidden: !what });
     if (seconds < Infinity) this.telling = setTimeout(() => (this.notice.hidden = true), seconds * 1000);
   }
 
@@ -67,18 +76,11 @@ export class PuppetPage {
     this.speaker = new Speaker((track, start) => this.engine.say(track, start), () => this.tell(text("Click the page once, so that it may play sound.")));
     this.microphone = new Microphone(library.live.speech, (mouth) => this.engine.speech(mouth, now()), () => {});
     this.microphone.silence = options.silence;
-    this.buttons = {
-      mouse: this.#button("mouse", text("Follow the pointer")),
-      microphone: this.#button("microphone", text("The microphone moves the mouth")),
-    };
-    this.buttons.mouse.parentElement.hidden = !options.controls;
+    this.addInput("mouse", text("Follow the pointer"), (on) => this.#useMouse(on));
+    this.addInput("microphone", text("The microphone moves the mouth"), (on) => this.#useMicrophone(on));
+    this.buttons = document.querySelector(".buttons");
+    this.buttons.hidden = !options.controls;
     this.root.replaceChildren(this.stage.element, this.notice);
-  }
-
-  #button(name, label) {
-    const button = document.querySelector(`button[data-name="${name}"]`);
-    button.setAttribute("aria-label", label);
-    return Object.assign(button, { title: label, onclick: () => this.switch(name, !this.options[name]) });
   }
 
   /** Begin to draw. Resolves with null, or with the text that says why the character does not move. */
@@ -108,7 +110,8 @@ export class PuppetPage {
   /** Show the still, and why it does not move. */
   #stay(why) {
     this.stage.show(this.still);
-    this.buttons.mouse.parentElement.hidden = true;
+    this.buttons.hidden = true;
+    for (const name of Object.keys(this.inputs)) this.switch(name, false);
     this.tell(why, Infinity);
   }
 

@@ -4,10 +4,11 @@ import { CameraPanel } from "./camera.js";
 import { LiveEngine } from "./engine.js";
 import { ExpressionKeys } from "./expression_keys.js";
 import { openFigure } from "./figure.js";
+import { filesOnServer, MissingFiles } from "./inputs/mediapipe.js";
 import { followMouse } from "./inputs/mouse.js";
 import { Microphone } from "./inputs/microphone.js";
 import { Session } from "./inputs/session.js";
-import { MissingFiles, Webcam } from "./inputs/webcam.js";
+import { Webcam } from "./inputs/webcam.js";
 import { Loop } from "./loop.js";
 import { engineSettings, obsQuery, OPTIONS, readOptions, storeOptions } from "./options.js";
 import { Panel } from "./panel.js";
@@ -60,7 +61,7 @@ export class LivePage {
       () => this.#tell(text("Click the page once, so that it may play sound.")),
       (audio) => this.recording.hear(audio),
     );
-    this.webcam = new Webcam((face) => this.#see(face), (error) => this.#closeWebcam(error));
+    this.webcam = new Webcam(filesOnServer, (face) => this.#see(face), (error) => this.#closeWebcam(error));
     this.camera = new CameraPanel(this.webcam.video, (some) => this.change(some));
     this.recording = new Recording({
       poseAt: (time) => this.engine.pose(time),

@@ -2,22 +2,17 @@
 import { h } from "../../element.js";
 import { text } from "../text.js";
 
-export const FILES = "mediapipe"; // beside the page on the server: the user's files in models/tha4/mediapipe
 const WANTED = { width: { ideal: 640 }, height: { ideal: 480 }, frameRate: { ideal: 30 } };
 const DEGREES = 180 / Math.PI;
 
-/** Some of MediaPipe's files are not in their folder; `missing` are their names. */
-export class MissingFiles extends Error {
-  constructor(missing) {
-    super(text("MediaPipe's files are not there."));
-    this.missing = missing;
-  }
-}
-
 export class Webcam {
-  /** `onFace(message)` gets a message of the type `face` for every picture with one; `onError(error)` where it cannot go on. */
-  constructor(onFace, onError) {
-    Object.assign(this, { onFace, onError, stream: null, worker: null, opening: null, found: null });
+  /**
+   * `getFiles()` resolves with MediaPipe's files and the worker that runs them: `{worker, bundle, loader, wasm, model}`, the
+   * worker a URL, the others as `webcam_worker.js` takes them. `onFace(message)` gets a message of the type `face` for every
+   * picture with one; `onError(error)` is called where it cannot go on.
+   */
+  constructor(getFiles, onFace, onError) {
+    Object.assign(this, { getFiles, onFace, onError, stream: null, worker: null, opening: null, found: null });
     this.video = h("video", { muted: true, playsInline: true });
   }
 
@@ -26,14 +21,14 @@ export class Webcam {
     this.close();
     const opening = {};
     this.opening = opening;
-    await checkFiles();
+    const files = await this.getFiles();
     const stream = await openCamera(camera);
     if (this.opening !== opening) return stop(stream);
     this.stream = stream;
     this.video.srcObject = stream;
     stream.getVideoTracks()[0].onended = () => this.#fail(new Error(text("The camera is gone.")));
     await this.video.play();
-    if (this.stream === stream) this.#follow();
+    if (this.stream === stream) this.#follow(files);
   }
 
   /** Give the camera back. */
@@ -46,8 +41,8 @@ export class Webcam {
     Object.assign(this, { stream: null, worker: null, found: null });
   }
 
-  #follow() {
-    const worker = new Worker(new URL(`${FILES}/worker.js`, document.baseURI), { type: "module" });
+  #follow({ worker: url, ...files }) {
+    const worker = new Worker(url, { type: "module" });
     this.worker = worker;
     const why = ({ message }) => this.#fail(new Error(text("MediaPipe does not run: {why}", { why: message || "worker.js" })));
     worker.onerror = why;
@@ -57,12 +52,13 @@ export class Webcam {
       else if (data.next) this.#send(worker);
       else this.#take(faceMessage(data));
     };
+    worker.postMessage({ files });
   }
 
   async #send(worker) {
     try {
       const picture = await createImageBitmap(this.video);
-      worker.postMessage(picture, [picture]);
+      worker.postMessage({ picture }, [picture]);
     } catch (error) {
       if (this.worker === worker) this.#fail(error);
     }
@@ -101,14 +97,6 @@ export function eulerAngles(matrix) {
 export async function listCameras() {
   const devices = (await navigator.mediaDevices?.enumerateDevices()) ?? [];
   return devices.filter(({ kind }) => kind === "videoinput").map(({ deviceId, label }) => [deviceId, label]);
-}
-
-async function checkFiles() {
-  const response = await fetch(FILES);
-  if (!response.ok) throw new Error(text("The server did not say what it can do ({status}).", { status: response.status }));
-  const { files } = await response.json();
-  const missing = Object.keys(files).filter((name) => !files[name]);
-  if (missing.length) throw new MissingFiles(missing);
 }
 
 async function openCamera(camera) {

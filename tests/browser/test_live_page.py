@@ -193,25 +193,38 @@ def test_the_settings_are_remembered_and_all_of_them_fit_a_url(live: LivePage, c
     live.change(mirror=False, scale=1)
 
 
-def test_obs_shows_what_another_page_drives(live: LivePage, context: BrowserContext) -> None:
+def test_from_the_page_to_obs_as_docs_live_says(live: LivePage, browser: Browser, web_server: ComfyUI) -> None:
+    """Its steps 2 to 5, by mouse and keys. OBS is another browser: it shares no settings, and has no permissions."""
     live.change(session="obs")
     live.wait_connected()
-    live.page.locator("[data-name='copy']").click()
-    url = live.page.evaluate("() => navigator.clipboard.readText()")
+    page = live.page
+    page.get_by_label("Student").select_option("demo")
+    page.get_by_role("checkbox", name="Mouse", exact=True).check()
+    page.keyboard.press("c")
+    expect(page.get_by_role("alert")).to_have_text("This is the neutral face now.")
+    page.get_by_role("button", name="Copy URL for OBS").click()
+    expect(page.get_by_role("checkbox", name="Send my mouse, camera, microphone and keys to it")).to_be_checked()
+    url = page.evaluate("() => navigator.clipboard.readText()")
     address, query = url.split("/tha4/live?")
+    assert address == web_server.address
+    context = browser.new_context(viewport={"width": 400, "height": 400})
     obs = LivePage(context, address, query.replace("renderer=page", "renderer=server"))
     obs.wait_drawn("server")
     obs.wait_connected()
-    assert not obs.page.locator(".panel").is_visible()
-    picture = obs.picture()
-    assert (picture[..., 3].min(), picture[..., 3].max()) == (0, 255)
-    live.page.bring_to_front()
-    live.page.mouse.move(20, 300)
-    live.page.mouse.move(25, 310)
-    live.page.keyboard.press("1")
+    before = obs.picture()
+    assert before.shape == (400, 400, 4)
+    assert (before[[0, 0, -1, -1], [0, -1, 0, -1], 3] == 0).all()
+    assert before[..., 3].max() == 255
+    for element in (".panel", ".notice"):
+        expect(obs.page.locator(element)).to_be_hidden()
+    page.mouse.move(20, 300)
+    page.mouse.move(25, 310)
+    page.keyboard.press("1")
     obs.wait_pose("pose.head_y > 0.3 && pose.mouth_raised_corner_left > 0.9")
+    obs.page.wait_for_function("() => document.getElementById('tha4-live').page.pose?.[40] > 0.3", timeout=PATIENCE)
+    assert np.abs(obs.picture() - before).mean() > 1
     assert obs.errors == []
-    obs.page.close()
+    context.close()
 
 
 def test_what_the_server_says_is_spoken(live: LivePage, web_server: ComfyUI) -> None:

@@ -4,22 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
+from threading import RLock
 from typing import TypeVar
 
 import torch
 
 T = TypeVar("T")
 
+_lock = RLock()  # what another thread started on a stream that is recorded would become a part of the graph
+
 
 def run_aside(work: Callable[[], T], device: torch.device) -> T:
     """`work()` on a stream of its own, as it must have run once before `capture`: set-up may not be part of a graph."""
-    with torch.cuda.device(device):
-        stream = _side_stream(torch.cuda.current_device())
-        stream.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(stream):
-            result = work()
-        torch.cuda.current_stream().wait_stream(stream)
-    return result
+    with _lock, torch.cuda.device(device):
+        before, stream = torch.cuda.current_stream(), _side_stream(torch.cuda.current_device())
+        stream.wait_stream(before)
+        try:
+            with torch.cuda.stream(stream):
+                return work()
+        finally:
+            before.wait_stream(stream)
 
 
 @cache
@@ -35,7 +39,12 @@ def capture(work: Callable[[], T], device: torch.device) -> tuple[Callable[[], N
     it takes. Raises RuntimeError where `work` does what a graph cannot hold, such as waiting for the device.
     """
     graph = torch.cuda.CUDAGraph()
-    # Other threads may go on as they like.
-    with torch.cuda.device(device), torch.cuda.graph(graph, capture_error_mode="thread_local"):
-        result = work()
+    with _lock, torch.cuda.device(device):
+        # PyTorch's own stream for captures is on the device of the first one: on another it would record nothing. That
+        # of `run_aside` also has the matrix products' workspace, which a graph would otherwise hold.
+        stream = _side_stream(torch.cuda.current_device())
+        recording = torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local")  # others go on
+        # After a capture that failed, `recording` leaves its stream as the current one.
+        with torch.cuda.stream(torch.cuda.current_stream()), recording:
+            result = work()
     return graph.replay, result

@@ -3,25 +3,21 @@
     python -m tests.benchmarks.gpu [--device cuda] [--seconds 540] [--parts student teacher ...] [--json FILE]
 
 It needs no ComfyUI, no published weights and no network: the demo's student, the rig, and random weights of a teacher's
-shapes. Every line is printed as soon as it is measured, a part that fails does not stop the others, and a part whose
-time is over leaves the rest of its lines out. On a CPU everything is small: it shows that the script works, no more.
+shapes. Every line is printed, and written to the JSON file, as soon as it is measured. A part or a line that fails does
+not stop the others, and a part whose time is over leaves the rest of its lines out. On a CPU everything is small: it
+shows that the script works, no more.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import math
 import sys
 import tempfile
 import time
-import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from statistics import median
 
 if __package__ in (None, ""):  # run as a file, not as a module
     sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
@@ -29,7 +25,8 @@ if __package__ in (None, ""):  # run as a file, not as a module
 import torch
 from torch import Tensor
 
-from tests.benchmarks.student import machine, random_poses
+from tests.benchmarks._parts import Bench, Row, run_parts, tried
+from tests.benchmarks.student import random_poses
 from tests.recipe import recipe_tensor
 from tha4_core.demo import DEMO_STUDENT, DemoRig, demo_character
 from tha4_core.distill import PRESETS, Preset, evaluate, sample_poses
@@ -39,6 +36,7 @@ from tha4_core.distill.gpu_trainer import GPUTrainer
 from tha4_core.distill.initialisation import initialise
 from tha4_core.distill.target_cache import TargetCache, compute_targets
 from tha4_core.distill.trainer import Trainer, matrix_precision
+from tha4_core.picture.character import Character
 from tha4_core.student import Student, gpu, renderer
 from tha4_core.teacher import Targets, Teacher
 
@@ -51,103 +49,13 @@ TEACHER_PRECISIONS = {
     "bfloat16": torch.bfloat16,
 }
 _TEACHER_TFLOP = 0.626  # a pose's, without the eyebrow decomposer, which runs once a character
-_FEWEST = 3  # repetitions of what is measured
-Row = dict[str, object]
-
-
-@dataclass
-class Bench:
-    """What is measured on, for how long, and how large. `rows` are the lines so far, by part."""
-
-    device: torch.device
-    seconds: float
-    rows: dict[str, list[Row]] = field(default_factory=dict)
-    end: float = 0.0
-
-    @property
-    def is_small(self) -> bool:
-        """Whether this is a CPU, on which only the script is tried."""
-        return self.device.type == "cpu"
-
-    @property
-    def is_over(self) -> bool:
-        """Whether the time of the part is over. On a CPU there is one line of each kind, however long it takes."""
-        return not self.is_small and time.monotonic() > self.end
-
-    def finish(self) -> None:
-        """Wait for the GPU."""
-        if self.device.type == "cuda":
-            torch.cuda.synchronize(self.device)
-
-    def timed(self, work: Callable[[], object], seconds: float = 1.0) -> float:
-        """The median seconds of a run, once it is warm, from `seconds` of runs."""
-        work()
-        self.finish()
-        times: list[float] = []
-        stop = min(self.end, time.monotonic() + seconds)
-        while len(times) < _FEWEST or time.monotonic() < stop:
-            start = time.perf_counter()
-            work()
-            self.finish()
-            times.append(time.perf_counter() - start)
-            if self.is_small:
-                break
-        return median(times)
-
-    def peak(self) -> Callable[[], str]:
-        """A function that tells the most memory in use since this call."""
-        if self.device.type != "cuda":
-            return lambda: ""
-        torch.cuda.empty_cache()
-        torch.cuda.reset_peak_memory_stats(self.device)
-        return lambda: f"{torch.cuda.max_memory_allocated(self.device) / 1e6:.0f}"
 
 
 def main() -> int:
-    """Measure the parts that were asked for; 1 where one of them failed."""
+    """Measure the parts that were asked for; 1 where one of them failed or was stopped."""
     options = _options()
-    device = torch.device(options.device)
-    bench = Bench(device, options.seconds)
-    print(f"{machine(options.device)}, at most {options.seconds:.0f} s", flush=True)
-    shares = {name: SHARES[name] for name in options.parts}
-    start, failed = time.monotonic(), 0
-    for name in options.parts:
-        left = options.seconds - (time.monotonic() - start)
-        bench.end = time.monotonic() + left * shares[name] / sum(shares.values())
-        del shares[name]
-        failed |= _run(bench, name)
-    print(f"\n{time.monotonic() - start:.0f} s in all. All lines as JSON:")
-    report = json.dumps({"machine": machine(options.device), **bench.rows})
-    print(report, flush=True)
-    if options.json:
-        options.json.write_text(report)
-    return failed
-
-
-def _run(bench: Bench, name: str) -> int:
-    """One part; 1 where it fails."""
-    print(f"\n## {name}\n", flush=True)
-    rows = bench.rows.setdefault(name, [])
-    try:
-        for row in PARTS[name](bench):
-            if not rows or rows[-1].keys() != row.keys():  # another kind of line: a new table
-                print(f"\n| {' | '.join(row)} |\n|{' --- |' * len(row)}")
-            print(f"| {' | '.join(map(_cell, row.values()))} |", flush=True)
-            rows.append({key: _jsonable(value) for key, value in row.items()})
-    except Exception as error:  # noqa: BLE001 - the other parts are to be measured whatever fails here
-        traceback.print_exc()
-        rows.append({"failed": f"{type(error).__name__}: {error}"})
-        return 1
-    return 0
-
-
-def _cell(value: object) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def _jsonable(value: object) -> object:
-    """JSON has no infinite numbers, which the PSNR of equal pictures is."""
-    return value if not isinstance(value, float) or math.isfinite(value) else str(value)
+    bench = Bench(torch.device(options.device), options.seconds, options.json)
+    return run_parts(bench, {name: (PARTS[name], SHARES[name]) for name in options.parts})
 
 
 # The student
@@ -158,22 +66,29 @@ def student_latency(bench: Bench) -> Iterator[Row]:
     student = Student.load(DEMO_STUDENT).to(bench.device)
     pose = random_poses(1).to(bench.device)
     for size in (64,) if bench.is_small else (256, 512, 1024):
-        exact = _student_frames(student, pose, size, None)()
+        exact = _frames(student, size, None, pose)
         for name, kernel in _kernels(bench):
             if bench.is_over:
                 return
-            yield {"size": size, "kernel": name} | _tried(partial(_latency, bench, student, pose, size, kernel, exact))
+            render, graph = (partial(make, student, size, kernel, pose) for make in (_frames, _graph))
+            yield {"size": size, "kernel": name} | tried(partial(_latency, bench, render, exact, graph))
+        # What a user has: the autotuner's choice, with a graph where that is faster.
+        chosen = partial(student.render, pose, size=size)
+        yield {"size": size, "kernel": "as chosen"} | tried(partial(_latency, bench, chosen, exact))
 
 
-def _latency(bench: Bench, student: Student, pose: Tensor, size: int, kernel: gpu.Kernel | None, exact: Tensor) -> Row:
-    peak, render = bench.peak(), _student_frames(student, pose, size, kernel)
-    likeness, seconds = gpu.psnr(render(), exact), bench.timed(render, 0.5)
-    row: Row = {"ms": seconds * 1e3, "with graph, ms": "", "dB": likeness, "graph, dB": "", "peak MB": ""}
-    if bench.device.type == "cuda":
+def _latency(
+    bench: Bench, render: Callable[[], Tensor], exact: Tensor, graph: Callable[[], Callable[[], Tensor]] | None = None
+) -> Row:
+    peak, start = bench.peak(), time.perf_counter()
+    likeness = gpu.psnr(render(), exact)
+    first, seconds = time.perf_counter() - start, bench.timed(render, 0.5)
+    row: Row = {"first, s": first, "ms": seconds * 1e3, "with graph, ms": "", "dB": likeness, "graph, dB": ""}
+    if bench.device.type == "cuda" and graph is not None:
         try:
-            replay = gpu.capture_cuda_graph(lambda pose: _student_frames(student, pose, size, kernel)(), pose)
-            row["with graph, ms"] = bench.timed(lambda: replay(pose), 0.5) * 1e3
-            row["graph, dB"] = gpu.psnr(replay(pose), exact)
+            replay = graph()
+            row["with graph, ms"] = bench.timed(replay, 0.5) * 1e3
+            row["graph, dB"] = gpu.psnr(replay(), exact)
         except RuntimeError as error:
             row["with graph, ms"] = str(error)[:200]
     return row | {"peak MB": peak()}
@@ -188,8 +103,8 @@ def student_throughput(bench: Bench) -> Iterator[Row]:
             for name, kernel in _kernels(bench):
                 if bench.is_over:
                     return
-                run = partial(_throughput, bench, _student_frames(student, poses, size, kernel), count)
-                yield {"size": size, "poses": count, "kernel": name} | _tried(run)
+                run = partial(_throughput, bench, partial(_frames, student, size, kernel, poses), count)
+                yield {"size": size, "poses": count, "kernel": name} | tried(run)
 
 
 def _throughput(bench: Bench, render: Callable[[], Tensor], count: int) -> Row:
@@ -205,17 +120,13 @@ def _kernels(bench: Bench) -> list[tuple[str, gpu.Kernel | None]]:
     return list(kernels.items())
 
 
-def _student_frames(student: Student, poses: Tensor, size: int, kernel: gpu.Kernel | None) -> Callable[[], Tensor]:
-    networks = student.face_morpher, student.body_morpher
-    return lambda: renderer.render(*networks, student.image, poses, size, None, kernel)
+def _frames(student: Student, size: int, kernel: gpu.Kernel | None, poses: Tensor) -> Tensor:
+    return renderer.render(student.face_morpher, student.body_morpher, student.image, poses, size, None, kernel)
 
 
-def _tried(measure: Callable[[], Row]) -> Row:
-    """What is measured, or why it could not be: one kernel that does not run leaves the others."""
-    try:
-        return measure()
-    except Exception as error:  # noqa: BLE001 - compilers raise errors of many kinds
-        return {"failed": f"{type(error).__name__}: {str(error)[:200]}"}
+def _graph(student: Student, size: int, kernel: gpu.Kernel | None, pose: Tensor) -> Callable[[], Tensor]:
+    """The same as a CUDA graph."""
+    return partial(gpu.capture_cuda_graph(partial(_frames, student, size, kernel), pose), pose)
 
 
 # The teacher
@@ -231,13 +142,20 @@ def teacher(bench: Bench) -> Iterator[Row]:
     with _convolutions(tf32=False):
         exact = Teacher.from_state_dicts(weights).to(bench.device).targets(character, poses[:1]).frame
     for name, precision in {"float32": torch.float32}.items() if bench.is_small else TEACHER_PRECISIONS.items():
-        made = Teacher.from_state_dicts(weights, precision).to(bench.device)
-        for batch in (1,) if bench.is_small else (1, 4, 8, 16, 32):
-            if bench.is_over:
-                return
-            render = partial(made.targets, character, poses[:batch])
-            with _convolutions(tf32=name == "TF32"):
-                yield {"precision": name, "poses at once": batch} | _tried(partial(_teacher, bench, render, exact))
+        make = partial(Teacher.from_state_dicts, weights, precision)
+        yield from _of_precision(bench, name, make, character, poses, exact)  # one teacher at a time takes memory
+
+
+def _of_precision(
+    bench: Bench, name: str, make: Callable[[], Teacher], character: Character, poses: Tensor, exact: Tensor
+) -> Iterator[Row]:
+    made = make().to(bench.device)
+    for batch in (1,) if bench.is_small else (1, 4, 8, 16, 32):
+        if bench.is_over:
+            return
+        render = partial(made.targets, character, poses[:batch])
+        with _convolutions(tf32=name == "TF32"):
+            yield {"precision": name, "poses at once": batch} | tried(partial(_teacher, bench, render, exact))
 
 
 @contextmanager
@@ -280,7 +198,7 @@ def training(bench: Bench) -> Iterator[Row]:
                     for size in (128, 512):
                         if bench.is_over:
                             return
-                        row = _tried(partial(_steps, bench, trainer, preset, targets, size))
+                        row = tried(partial(_steps, bench, trainer, preset, targets, size))
                         yield {"preset": name, "trainer": trainer, "size": size} | row
 
 
@@ -334,7 +252,7 @@ def quality(bench: Bench) -> Iterator[Row]:
             for number, (name, preset) in enumerate(presets.items()):
                 share = (bench.end - time.monotonic()) / (len(presets) - number)
                 if share > 0 or bench.is_small:
-                    yield {"preset": name} | _tried(partial(_curve, bench, preset, targets, held_out, share))
+                    yield {"preset": name} | tried(partial(_curve, bench, preset, targets, held_out, share))
 
 
 def _curve(bench: Bench, preset: Preset, targets: TargetCache, held_out: TargetCache, seconds: float) -> Row:

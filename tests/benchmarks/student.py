@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import os
 import platform
-import resource
 import sys
 import time
 from collections.abc import Callable
@@ -140,6 +139,8 @@ def peak_memory() -> float:
     """Megabytes at most in use so far: of the GPU where there is one, else of the process."""
     if torch.cuda.is_available():
         return torch.cuda.max_memory_allocated() / 1e6
+    import resource  # not on Windows, where other benchmarks take what else is in this file
+
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
 

@@ -30,7 +30,10 @@ from .triton_kernel import first_kernel, layer_kernel, level_kernel
 
 _BLOCKS = (128, 64, 32)  # channels of a block; a level takes those that pad it least, at most three of them
 _PIXELS = 64  # of a program; every level has a multiple of it
-_STAGES = 2  # of a layer's loads at once; three of them fill a multiprocessor's shared memory with one program
+_INPUTS = 32  # that a layer's product takes at once
+# What is copied to shared memory ahead: one matrix of a level, two tiles of a layer. With more, a multiprocessor of an
+# RTX 30 or 40 has room for a single program.
+_MATRICES, _TILES = 2, 3
 _WIDEST = 192  # padded channels of a level that is one kernel: three blocks before and after a layer are in registers
 _OUTPUTS = 16  # 4 or 7, padded to the narrowest matrix that tensor cores multiply with
 _HALF_TURNS = FREQUENCY / math.pi
@@ -81,8 +84,12 @@ def render(
     """
     if poses.device.type == "cuda" and torch.cuda.get_device_capability(poses.device) < (8, 0):
         raise RuntimeError("the GPU is too old for it")
+    with torch.cuda.device_of(poses):  # type: ignore[no-untyped-call]  # where Triton starts kernels; nothing on a CPU
+        return _render(_fold(face_morpher, _fold_face)[0], _fold(body_morpher, _fold_body), image, poses, tick)
+
+
+def _render(face: _Level, body: list[_Level], image: Tensor, poses: Tensor, tick: Callable[[], None]) -> Tensor:
     size = image.shape[-1]
-    (face,), body = _fold(face_morpher, _fold_face), _fold(body_morpher, _fold_body)
     bytes_per_pose = sum(4 * level.outputs * (size // scale) ** 2 for level, scale in zip(body, (4, 2), strict=False))
     frames = torch.empty(len(poses), 4, size, size, device=poses.device)
     at_once = max(1, _BUFFERS // bytes_per_pose)
@@ -113,7 +120,7 @@ def _run(level: _Level, poses: Tensor, side: int, below: Tensor | None, out: Ten
         CHANNELS=level.channels, OUTPUTS=level.outputs, BLOCK=level.block, WIDE=level.wide, NARROW=level.narrow,
         SAME=len(level.weights) - (level.narrow < level.wide), LAST_WIDTH=level.last.shape[1],
         BELOW=below is not None, KIND=0 if out.ndim == 3 else 1 if out is picture else 2, PIXELS=_PIXELS,
-        num_stages=_STAGES,
+        num_stages=_MATRICES, enable_fp_fusion=True,
     )  # fmt: skip
 
 
@@ -122,20 +129,25 @@ def _run_layers(level: _Level, of_pose: Tensor, side: int, out: Tensor, grid: tu
     pixels, width = side * side * len(of_pose), level.wide * level.block
     x = torch.empty(pixels, width, dtype=torch.float16, device=out.device)
     first_kernel[(grid[0], grid[1], level.wide)](
-        level.first, of_pose, x, side, BLOCK=level.block, WIDTH=width, PIXELS=_PIXELS
+        level.first, of_pose, x, side, BLOCK=level.block, WIDTH=width, PIXELS=_PIXELS, enable_fp_fusion=True
     )
     for index, (matrix, bias) in enumerate(zip(level.weights, level.biases, strict=True)):
         blocks = level.narrow if index == len(level.weights) - 1 else level.wide
         y = torch.empty_like(x)
-        layer_kernel[(pixels // _PIXELS, blocks)](
-            x, matrix, bias, y, BLOCK=level.block, BLOCKS=level.wide, STRIDE=width, WIDTH=width, OUTPUTS=width,
-            SINE=True, PIXELS=_PIXELS, num_stages=_STAGES,
-        )  # fmt: skip
+        _run_layer(x, matrix, bias, y, (pixels // _PIXELS, blocks), level.block, width, sine=True)
         x = y
-    outputs = level.last.shape[1]
-    layer_kernel[(pixels // _PIXELS, outputs // level.block)](
-        x, level.last, level.last_bias, out, BLOCK=level.block, BLOCKS=level.narrow, STRIDE=width, WIDTH=outputs,
-        OUTPUTS=level.outputs, SINE=False, PIXELS=_PIXELS, num_stages=_STAGES,
+    blocks = level.last.shape[1] // level.block
+    inputs = level.narrow * level.block
+    _run_layer(x, level.last, level.last_bias, out, (pixels // _PIXELS, blocks), level.block, inputs, sine=False)
+
+
+def _run_layer(
+    x: Tensor, matrix: Tensor, bias: Tensor, out: Tensor, grid: tuple[int, int], block: int, inputs: int, *, sine: bool
+) -> None:
+    """The first `inputs` columns of `x` times a matrix."""
+    layer_kernel[grid](
+        x, matrix, bias, out, BLOCK=block, INPUTS=inputs, AT_ONCE=_INPUTS, STRIDE=x.shape[1], WIDTH=matrix.shape[1],
+        OUTPUTS=out.shape[-1], SINE=sine, PIXELS=_PIXELS, num_stages=_TILES, enable_fp_fusion=True,
     )  # fmt: skip
 
 

@@ -17,6 +17,7 @@ from typing import Final, Literal
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from .. import cuda_graph
 from ..errors import THA4Error
@@ -38,6 +39,7 @@ PoseToFrame = Callable[[Tensor], Tensor]
 
 PRECISIONS = ("auto", "float32", "float16")
 
+_ALIGNMENT = 8  # numbers: 16 bytes of float16
 _SAME_PICTURE = 45.0  # PSNR in decibels from which nobody can tell two frames apart
 _TIMED = 3  # frames; the quickest counts
 _log = logging.getLogger("tha4")
@@ -48,20 +50,19 @@ def tf32(layers: Sequence[Tensor], x: Tensor) -> Tensor:
     before = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision("high")
     try:
-        x = x.sin()
+        x = _aligned_sine(x, torch.float32)
         for layer in layers:
-            x = torch.mm(layer, x).sin_()
+            x = torch.mm(_aligned(layer), x).sin_()
     finally:
         torch.set_float32_matmul_precision(before)
-    return x
+    return x[: len(layers[-1])]
 
 
 def float16(layers: Sequence[Tensor], x: Tensor) -> Tensor:
     """Products of factors in float16, sums in float32: features are within -1..1, but sums go up to hundreds."""
-    x = x.sin()
     for layer in layers:
-        x = _product(layer.half(), x.half()).sin_()
-    return x
+        x = _product(_aligned(layer).half(), _aligned_sine(x, torch.float16))
+    return x[: len(layers[-1])].sin_()
 
 
 KERNELS: dict[str, Kernel] = {"TF32": tf32, "float16": float16, "fused float16": FUSED}
@@ -75,6 +76,7 @@ def choose_kernel(
         return None
     if precision == "float16":
         return float16
+    _log.info("Student: looking for the fastest kernel. The first time on this machine that takes up to a minute.")
     plain, seconds = _timed(partial(render, None))
     best, fastest = None, seconds
     for name, kernel in kernels.items():
@@ -95,9 +97,10 @@ def capture_cuda_graph(render: PoseToFrame, pose: Tensor) -> PoseToFrame:
 
     The graph reads weights and picture where they lie now, and keeps the memory that a frame takes.
     """
-    pose = pose.clone()
-    cuda_graph.run_aside(lambda: render(pose), pose.device)
-    repeat, frame = cuda_graph.capture(lambda: render(pose), pose.device)
+    with torch.inference_mode(False), torch.no_grad():  # what is made in that mode can be written to in no other
+        pose = pose.clone()
+        cuda_graph.run_aside(lambda: render(pose), pose.device)
+        repeat, frame = cuda_graph.capture(lambda: render(pose), pose.device)
     lock = Lock()  # every caller's replay reads and writes the same memory
 
     def replay(new_pose: Tensor) -> Tensor:
@@ -183,6 +186,23 @@ def _timed(render: Callable[[], Tensor]) -> tuple[Tensor, float]:
 def _finish(frame: Tensor) -> None:
     if frame.device.type == "cuda":
         torch.cuda.synchronize(frame.device)
+
+
+def _aligned_sine(x: Tensor, dtype: torch.dtype) -> Tensor:
+    """The sines of `x` `[rows, P]`, laid out as `x` is, and below them rows of zeros, as `_aligned` has columns."""
+    rows, pixels = x.shape
+    padded = rows + -rows % _ALIGNMENT
+    by_pixel = x.stride(0) == 1
+    sines = x.new_empty((pixels, padded) if by_pixel else (padded, pixels), dtype=dtype)
+    sines = sines.t() if by_pixel else sines
+    sines[rows:].zero_()
+    torch.sin(x, out=sines[:rows])  # converted in the same pass: most of these kernels' time is memory's
+    return sines
+
+
+def _aligned(layer: Tensor) -> Tensor:
+    """A layer with zeros around it, so that its rows are multiples of 16 bytes, as tensor cores are fed fastest."""
+    return functional.pad(layer, [part for size in reversed(layer.shape) for part in (0, -size % _ALIGNMENT)])
 
 
 def _product(a: Tensor, b: Tensor) -> Tensor:

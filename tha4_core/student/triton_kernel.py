@@ -109,7 +109,8 @@ def layer_kernel(
     bias,
     out,
     BLOCK: tl.constexpr,
-    BLOCKS: tl.constexpr,  # of the inputs
+    INPUTS: tl.constexpr,
+    AT_ONCE: tl.constexpr,  # inputs
     STRIDE: tl.constexpr,  # between two pixels' inputs
     WIDTH: tl.constexpr,  # of the matrix
     OUTPUTS: tl.constexpr,
@@ -118,11 +119,11 @@ def layer_kernel(
 ):
     """A sine layer or a linear one, a block of its outputs."""
     pixel = tl.program_id(0) * PIXELS + tl.arange(0, PIXELS)
-    rows, columns = tl.arange(0, BLOCK), tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
+    rows, columns = tl.arange(0, AT_ONCE), tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
     sums = tl.zeros((PIXELS, BLOCK), tl.float32)
-    for block in range(BLOCKS):
-        inputs = tl.load(x + pixel[:, None] * STRIDE + block * BLOCK + rows[None, :])
-        sums = tl.dot(inputs, tl.load(matrix + (block * BLOCK + rows)[:, None] * WIDTH + columns[None, :]), sums)
+    for row in range(0, INPUTS, AT_ONCE):
+        inputs = tl.load(x + pixel[:, None] * STRIDE + row + rows[None, :])
+        sums = tl.dot(inputs, tl.load(matrix + (row + rows)[:, None] * WIDTH + columns[None, :]), sums)
     sums += tl.load(bias + columns)[None, :]
     where = out + pixel[:, None] * OUTPUTS + columns[None, :]
     if SINE:

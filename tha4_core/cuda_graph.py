@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
-from threading import RLock
+from threading import RLock, local
 from typing import TypeVar
 
 import torch
@@ -12,6 +13,26 @@ import torch
 T = TypeVar("T")
 
 _lock = RLock()  # what another thread started on a stream that is recorded would become a part of the graph
+_thread = local()
+
+
+@contextmanager
+def forbidden() -> Iterator[None]:
+    """Within it, this thread is to capture nothing.
+
+    For threads beside others that wait for the whole device or empty PyTorch's cache, as ComfyUI does between prompts:
+    during a capture both are errors, in the thread that does them.
+    """
+    before, _thread.is_forbidden = is_forbidden(), True
+    try:
+        yield
+    finally:
+        _thread.is_forbidden = before
+
+
+def is_forbidden() -> bool:
+    """Whether this thread is within `forbidden`."""
+    return bool(getattr(_thread, "is_forbidden", False))
 
 
 def run_aside(work: Callable[[], T], device: torch.device) -> T:

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ...tha4_core import cuda_graph
 from ...tha4_core.picture import model_space as images
 from ...tha4_core.picture.character import Character
 from ...tha4_core.picture.fitting import place
@@ -52,7 +53,8 @@ def _render(request: TeacherFrameRequest, tick: Callable[[], None]) -> bytes:
         raise NotOpen
     character = _character(request.source, request.placing)
     try:
-        with torch.inference_mode(), teacher.lock, host.interruptible(teacher, tick):
+        # The thread of prompts waits for the whole GPU between them, which fails while this one captures.
+        with torch.inference_mode(), cuda_graph.forbidden(), teacher.lock, host.interruptible(teacher, tick):
             frames = teacher.render(character, request.pose)
     except RuntimeError:
         tick()  # a prompt that has just begun may have moved the weights away

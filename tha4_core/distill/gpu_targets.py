@@ -32,7 +32,13 @@ class GPUBodySampler(BodySampler):
         super().__init__(targets, faces, image)
         self.poses = len(targets.poses)
         self.resident = _fits(self.poses * BYTES_PER_POSE, faces.device) if resident is None else resident
-        self._numbers = _load(targets, faces.device) if self.resident else torch.empty(0)
+        self._numbers = torch.empty(0)
+        if self.resident:
+            try:
+                self._numbers = _load(targets, faces.device)
+            except torch.cuda.OutOfMemoryError as error:  # what is free is not always free for one tensor
+                self.resident = False
+                _log.info("The teacher's frames stay on the disk, and each step's crops are sent (%s).", error)
 
     def gather(self, which: Tensor, rows: Tensor, columns: Tensor, side: int) -> Tensor:
         """Frame and grid change of crops of resident targets, float16 `[K, side, side, 6]`, by `[K]` on the GPU.

@@ -224,7 +224,7 @@ def _sine_layer(weight: Tensor, bias: Tensor) -> Tensor:
     sin(pi / 2) is exactly 1 in float32. So no layer has a pass over its features but the product and the sine.
     """
     matrix = functional.pad(FREQUENCY * torch.cat([bias[:, None], weight], dim=1), (0, 0, 1, 0))
-    matrix[0, 0] = math.pi / 2
+    matrix[0, 0].fill_(math.pi / 2)
     return matrix
 
 

@@ -18,7 +18,7 @@ from tests.core.distill.conftest import TINY
 from tests.elsewhere import ELSEWHERE, LikeMPS
 from tha4_core import cuda_graph
 from tha4_core.demo import DemoRig, demo_character
-from tha4_core.distill import Job, Report, distill, gpu_trainer, run, sample_poses, target_cache, trainer
+from tha4_core.distill import Job, Report, distill, gpu_targets, gpu_trainer, run, sample_poses, target_cache, trainer
 from tha4_core.distill.batches import BodySampler, FaceSampler, generator, load_faces
 from tha4_core.distill.gpu_targets import GPUBodySampler
 from tha4_core.distill.gpu_trainer import GPUTrainer
@@ -86,6 +86,19 @@ def assert_alike(ours: Trainer, theirs: Trainer) -> None:
 def test_it_makes_the_student_that_the_plain_trainer_makes(make: Make, plain: Trainer, resident: bool) -> None:
     assert set(SIZES) == {128, 256, 512}
     assert_alike(trained(make(resident)), plain)
+
+
+def test_where_targets_do_not_fit_after_all_they_are_sent(
+    make: Make, plain: Trainer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def full(targets: TargetCache, device: torch.device) -> Tensor:
+        raise torch.cuda.OutOfMemoryError("tried to allocate 3 GB")
+
+    monkeypatch.setattr(gpu_targets, "_load", full)
+    caplog.set_level("INFO", "tha4")
+    ours = make(True)
+    assert "each step's crops are sent (tried to allocate 3 GB)" in caplog.text
+    assert_alike(trained(ours), plain)
 
 
 class Waits(TorchDispatchMode):

@@ -70,6 +70,22 @@ def test_weights_that_have_moved_are_captured_anew(events: list[str]) -> None:
     assert events == ["aside", "capture", "repeat", "aside"]
 
 
+def test_a_thread_that_must_not_capture_replays_what_another_has_captured(events: list[str]) -> None:
+    graphs, module, x = StageGraphs(), nn.Linear(2, 2), torch.rand(1, 2)
+
+    def render() -> None:
+        assert torch.equal(graphs.run(module, lambda x: {"image": module(x)}, x)["image"], module(x))
+
+    with cuda_graph.forbidden():
+        render()
+        render()
+    assert events == ["aside", "aside"]
+    render()
+    with cuda_graph.forbidden():
+        render()
+    assert events[2:] == ["capture", "repeat", "repeat"]
+
+
 def test_what_cannot_be_captured_runs_as_it_is(
     events: list[str], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -67,12 +67,13 @@ class FrameSource:
     """A model that renders square frames of `size` pixels.
 
     `load` brings the model to its device and returns how many poses to render at once. `render` takes poses `[n, 45]`
-    and returns frames `[n, 4, size, size]` in model space.
+    and returns frames `[n, 4, size, size]` in model space. `release` frees, after the last frame, what rendering keeps.
     """
 
     size: int
     load: Callable[[], int]
     render: Callable[[Tensor], Tensor]
+    release: Callable[[], None] = lambda: None
 
 
 @dataclass(frozen=True)
@@ -124,8 +125,11 @@ class RenderJob:
             chunk.append(frames)
             return (lambda: _preview(frames[-1:])) if previews else None
 
-        for items in host.chunks(len(self.poses), self.source.load(), render):
-            yield items, chunk.pop()
+        try:
+            for items in host.chunks(len(self.poses), self.source.load(), render):
+                yield items, chunk.pop()
+        finally:
+            self.source.release()
 
     def pictures(self, alpha: bool) -> Iterator[Tensor]:
         """Pictures sRGB `[n, size, size, 3]`, chunk by chunk; with `alpha`, straight-alpha `[n, size, size, 4]`."""

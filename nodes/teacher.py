@@ -150,7 +150,11 @@ def teacher_frames(teacher: Teacher | DemoRig, character: Character) -> FrameSou
         with host.interruptible(teacher):
             return teacher.render(character, poses)
 
-    return FrameSource(SIZE, load, render)
+    def release() -> None:
+        if isinstance(teacher, Teacher):
+            teacher.release_graphs()
+
+    return FrameSource(SIZE, load, render, release)
 
 
 class TeacherRender(io.ComfyNode):

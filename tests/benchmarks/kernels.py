@@ -13,7 +13,7 @@ import re
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,8 +57,8 @@ class Kernel:
         return ", ".join(sorted({" ".join(instruction) for instruction in found}))
 
 
-def compile_kernels(capability: int, poses: Tensor, size: int = 512) -> list[Kernel]:
-    """All kernels of a render of the demo's student, in their order, for a GPU of that capability."""
+def compile_kernels(capability: int, poses: Tensor, sizes: Iterable[int] = (512,)) -> list[Kernel]:
+    """All kernels of renders of the demo's student at these sizes, in their order, for a GPU of that capability."""
     student, kernels = Student.load(DEMO_STUDENT), {}
     compile_or_run = JITFunction.run
 
@@ -70,7 +70,8 @@ def compile_kernels(capability: int, poses: Tensor, size: int = 512) -> list[Ker
             kernels[compiled.hash] = _kernel(_name(self.__name__, options), compiled, capability, seconds)
 
     with _on_gpu(capability), mock.patch.object(JITFunction, "run", only_compile):
-        fused.render(student.face_morpher, student.body_morpher, torch.zeros(1, 4, size, size), poses)
+        for size in sizes:
+            fused.render(student.face_morpher, student.body_morpher, torch.zeros(1, 4, size, size), poses)
     return list(kernels.values())
 
 

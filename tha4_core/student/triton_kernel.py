@@ -6,7 +6,7 @@ import triton
 import triton.language as tl
 
 
-@triton.jit(do_not_specialize=["top", "left"])  # one kernel for all sizes of frames
+@triton.jit(do_not_specialize=["side", "size", "top", "left"])  # one kernel for all sizes of frames
 def level_kernel(
     first,
     of_pose,
@@ -81,7 +81,7 @@ def level_kernel(
             _store_frame(picture, out, pose, pixel, x, y, size, made, columns)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["side"])
 def first_kernel(
     first,
     of_pose,

@@ -229,6 +229,11 @@ class Teacher(ExclusiveModule, ABC):
         return images.crop(mask, *_STUDENT_IN_FACE)[0].clamp(0, 1)
 
     @exclusive
+    def release_graphs(self) -> None:
+        """Free the gigabytes that CUDA graphs keep: PyTorch counts them as unused, but nothing else can have them."""
+        self._graphs.clear()
+
+    @exclusive
     def clear_cache(self) -> None:
         """Free what was made for earlier characters and poses."""
         self._rest = None

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from threading import RLock, local
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 
@@ -14,6 +15,27 @@ T = TypeVar("T")
 
 _lock = RLock()  # what another thread started on a stream that is recorded would become a part of the graph
 _thread = local()
+_log = logging.getLogger("tha4")
+
+
+def is_available(device: torch.device) -> bool:
+    """Whether graphs may be captured on a device: on CUDA, where PyTorch's allocator is its own.
+
+    With CUDA's (cudaMallocAsync, which ComfyUI chooses for most GPUs) a capture that fails can end the process, because
+    PyTorch frees what was never allocated; and CUDA keeps a graph's memory when the graph is gone.
+    """
+    return device.type == "cuda" and _has_own_allocator()
+
+
+@cache
+def _has_own_allocator() -> bool:
+    backend = torch.cuda.get_allocator_backend()
+    if backend != "native":
+        _log.info(
+            "No CUDA graphs are captured, because PyTorch's allocator is %s. Training on this GPU may be faster with "
+            "its own (ComfyUI: --disable-cuda-malloc).", backend,
+        )  # fmt: skip
+    return backend == "native"
 
 
 @contextmanager
@@ -63,9 +85,25 @@ def capture(work: Callable[[], T], device: torch.device) -> tuple[Callable[[], N
     with _lock, torch.cuda.device(device):
         # PyTorch's own stream for captures is on the device of the first one: on another it would record nothing. That
         # of `run_aside` also has the matrix products' workspace, which a graph would otherwise hold.
-        stream = _side_stream(torch.cuda.current_device())
-        recording = torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local")  # others go on
-        # After a capture that failed, `recording` leaves its stream as the current one.
-        with torch.cuda.stream(torch.cuda.current_stream()), recording:
-            result = work()
+        index, pool = torch.cuda.current_device(), torch.cuda.graph_pool_handle()
+        recording = torch.cuda.graph(graph, pool, _side_stream(index), "thread_local")  # other threads go on
+        try:
+            # After a capture that failed, `recording` leaves its stream as the current one.
+            with torch.cuda.stream(torch.cuda.current_stream()), recording:
+                result = work()
+        except BaseException:
+            _end_allocation(index, pool)
+            raise
     return graph.replay, result
+
+
+def _end_allocation(index: int, pool: Any) -> None:
+    """Have PyTorch's allocator forget a capture that failed.
+
+    Without its pull request 180395 (2.12) PyTorch does not do so itself where CUDA has ended the capture, and from then
+    on fails whenever its cache is emptied.
+    """
+    names = ("_cuda_endAllocateToPool", "_cuda_endAllocateCurrentStreamToPool")  # the second in older ones
+    end = next(getattr(torch._C, name) for name in names if hasattr(torch._C, name))
+    with suppress(RuntimeError):  # it has forgotten it
+        end(index, pool)

@@ -33,6 +33,7 @@ class CUDA:
     def __init__(self) -> None:
         self.device, self.current = 0, [Stream(0), Stream(1)]
         self.captures: list[Stream] = []
+        self.forgotten: list[tuple[int, object]] = []
         self.fails = False
 
     def stream(self) -> Stream:
@@ -74,7 +75,7 @@ class Graph:
     def __init__(self, cuda: CUDA) -> None:
         self._cuda = cuda
 
-    def capture_begin(self, **_: Any) -> None:
+    def capture_begin(self, pool: object, **_: Any) -> None:
         self._cuda.captures.append(self._cuda.stream())
 
     def capture_end(self) -> None:
@@ -97,14 +98,21 @@ def cuda(monkeypatch: pytest.MonkeyPatch) -> Iterator[CUDA]:
         "stream": lambda stream: OnStream(fake, stream),
         "synchronize": lambda: None,
         "empty_cache": lambda: None,
+        "graph_pool_handle": lambda: "a pool",
     }
     for name, replacement in replacements.items():
         monkeypatch.setattr(torch.cuda, name, replacement)
     monkeypatch.setattr(torch.cuda.graph, "default_capture_stream", None)
     monkeypatch.setattr(torch._C, "_host_emptyCache", lambda: None, raising=False)  # of builds with CUDA
-    cuda_graph._side_stream.cache_clear()
+    monkeypatch.setattr(
+        torch._C, "_cuda_endAllocateToPool", lambda index, pool: fake.forgotten.append((index, pool)), raising=False
+    )
+    cached = (cuda_graph._side_stream, cuda_graph._has_own_allocator)
+    for function in cached:
+        function.cache_clear()
     yield fake
-    cuda_graph._side_stream.cache_clear()
+    for function in cached:
+        function.cache_clear()
 
 
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
@@ -132,6 +140,7 @@ def test_after_a_failure_work_goes_on_where_it_was(cuda: CUDA, ends: str) -> Non
             with pytest.raises(RuntimeError, match="captur"):
                 run(waits, torch.device("cuda", index))
             assert (cuda.device, cuda.current) == (0, before)
+    assert cuda.forgotten == [(0, "a pool"), (1, "a pool")]
 
 
 @pytest.mark.parametrize("other", [cuda_graph.run_aside, cuda_graph.capture])
@@ -148,3 +157,15 @@ def test_no_other_thread_comes_between(cuda: CUDA, monkeypatch: pytest.MonkeyPat
     cuda_graph.capture(work, device)
     thread.join()
     assert events == ["ours", "other"]
+
+
+@pytest.mark.parametrize(("backend", "expected"), [("native", True), ("cudaMallocAsync", False)])
+def test_graphs_are_for_pytorchs_own_allocator(
+    cuda: CUDA, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, backend: str, expected: bool
+) -> None:
+    monkeypatch.setattr(torch.cuda, "get_allocator_backend", lambda: backend)
+    caplog.set_level("INFO", "tha4")
+    for index in (0, 1):
+        assert cuda_graph.is_available(torch.device("cuda", index)) == expected
+    assert not cuda_graph.is_available(torch.device("cpu"))
+    assert caplog.text.count("because PyTorch's allocator is cudaMallocAsync") == (not expected)

@@ -109,12 +109,16 @@ class GPUTrainer(Trainer):
 
     def _aside(self, plan: BodyPlan) -> Tensor:
         device = self._floats.device
-        return cuda_graph.run_aside(lambda: self._compute(plan), device) if _has_graphs(device) else self._compute(plan)
+        return (
+            cuda_graph.run_aside(lambda: self._compute(plan), device)
+            if cuda_graph.is_available(device)
+            else self._compute(plan)
+        )
 
     def _captured(self, plan: BodyPlan) -> Callable[[], Tensor]:
         """A step as a CUDA graph, or as it is where that cannot be."""
         device = self._floats.device
-        if _has_graphs(device):
+        if cuda_graph.is_available(device):
             try:
                 repeat, losses = cuda_graph.capture(lambda: self._compute(plan), device)
             except RuntimeError as error:
@@ -172,10 +176,6 @@ class GPUTrainer(Trainer):
         batch = self._resident.batch(which, rows, columns, frame, grid_change, plan.size)
         output = body_images(self.student, batch, side, plan.size)
         return weighted(body_terms(output, batch.target), plan.weights)
-
-
-def _has_graphs(device: torch.device) -> bool:
-    return device.type == "cuda"
 
 
 def _upload(numbers: Tensor, memory: Tensor) -> None:

@@ -97,6 +97,8 @@ def capture_cuda_graph(render: PoseToFrame, pose: Tensor) -> PoseToFrame:
 
     The graph reads weights and picture where they lie now, and keeps the memory that a frame takes.
     """
+    if not cuda_graph.is_available(pose.device):
+        raise RuntimeError("no graphs are captured here")
     with torch.inference_mode(False), torch.no_grad():  # what is made in that mode can be written to in no other
         pose = pose.clone()
         cuda_graph.run_aside(lambda: render(pose), pose.device)

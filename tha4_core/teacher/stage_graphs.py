@@ -30,7 +30,7 @@ class StageGraphs:
     def run(self, module: nn.Module, work: Callable[..., Images], *inputs: Tensor) -> Images:
         """What `work(*inputs)` gives, a stage of `module`, whose weights are all else that it depends on."""
         name, device = work.__name__, inputs[0].device
-        if not _has_graphs(device):
+        if not cuda_graph.is_available(device):
             return work(*inputs)
         weights = (tensor.data_ptr() for tensor in chain(module.parameters(), module.buffers()))
         key = (tuple(tensor.shape for tensor in inputs), tuple(weights))
@@ -75,7 +75,3 @@ def _captured(work: Callable[..., Images], inputs: tuple[Tensor, ...]) -> Callab
         return {key: image.clone() for key, image in images.items()}
 
     return replay
-
-
-def _has_graphs(device: torch.device) -> bool:
-    return device.type == "cuda"

@@ -164,7 +164,7 @@ def graphs(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     monkeypatch.setattr(cuda_graph, "run_aside", run_aside)
     monkeypatch.setattr(cuda_graph, "capture", capture)
-    monkeypatch.setattr(gpu_trainer, "_has_graphs", lambda device: True)
+    monkeypatch.setattr(cuda_graph, "is_available", lambda device: True)
     return events
 
 

@@ -230,6 +230,7 @@ def capture(render: PoseToFrame, pose: Tensor) -> PoseToFrame:
 
 def test_a_graph_that_is_captured_in_inference_mode_serves_every_mode(monkeypatch: pytest.MonkeyPatch) -> None:
     """ComfyUI's nodes run in inference mode, other programs not. The graph is a stand-in, as above."""
+    monkeypatch.setattr(cuda_graph, "is_available", lambda device: True)
     monkeypatch.setattr(cuda_graph, "run_aside", lambda work, device: work())
     monkeypatch.setattr(cuda_graph, "capture", lambda work, device: (lambda: None, work()))
     with torch.inference_mode():

@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from tests.elsewhere import ELSEWHERE, NothingOnTheCPU
 from tha4_core import cuda_graph
 from tha4_core.demo import demo_character
-from tha4_core.teacher import stage_graphs
 from tha4_core.teacher.pipeline import ARCHITECTURES
 from tha4_core.teacher.stage_graphs import StageGraphs
 
@@ -40,7 +39,7 @@ def events(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     monkeypatch.setattr(cuda_graph, "run_aside", run_aside)
     monkeypatch.setattr(cuda_graph, "capture", capture)
-    monkeypatch.setattr(stage_graphs, "_has_graphs", lambda device: True)
+    monkeypatch.setattr(cuda_graph, "is_available", lambda device: True)
     return events
 
 

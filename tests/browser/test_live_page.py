@@ -126,7 +126,14 @@ def first_page(context: BrowserContext, web_server: ComfyUI) -> Iterator[LivePag
 @pytest.fixture
 def live(first_page: LivePage) -> LivePage:
     """That page as it was at first."""
-    first_page.page.evaluate("() => document.getElementById('tha4-live').page.expressions.choose(null)")
+    first_page.page.evaluate(
+        """() => {
+            const { page } = document.getElementById("tha4-live");
+            page.expressions.choose(null);
+            page.engine.neutral.pending = false;  // a key that was pressed waits for a face
+            page.engine.settings.neutral = null;
+        }"""
+    )
     first_page.change(mouse=True, microphone=False, background="color", controls=True, share=False, session="main")
     return first_page
 

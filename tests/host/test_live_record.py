@@ -154,7 +154,7 @@ def test_the_webcams_files_come_from_their_folder_with_a_policy(server: ComfyUI,
     status, media_type, policy, content = fetch(server, "/worker.js")
     assert (status, media_type) == (200, "text/javascript")
     assert "connect-src 'self'" in policy
-    assert "./vision_bundle.mjs" in content
+    assert "FaceLandmarker.createFromOptions" in content
 
 
 @pytest.mark.parametrize(

@@ -398,7 +398,7 @@ def test_a_preview_that_cannot_be_written_harms_nothing(
     save_video: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "file").touch()
-    monkeypatch.setattr(pack_module("nodes.video").host, "temporary_path", lambda name: tmp_path / "file" / name)
+    monkeypatch.setattr(pack_module("nodes.video").folders, "temporary_path", lambda name: tmp_path / "file" / name)
     _, shown = save_video(components(4), "mov")
     assert shown["images"] == []
     assert shown["text"][0].startswith("There is no preview. ")

@@ -18,7 +18,7 @@ from ..picture.model_space import SIZE
 from ..picture.warping import positions
 from ..pose import HEAD_FREE
 from .forward import crop_positions
-from .recipe import BodyTerms
+from .recipe import BodyTerms, CropShares
 from .target_cache import TargetCache
 
 # The face that the teacher morphs, and the part of it that is the student's.
@@ -27,8 +27,6 @@ _STUDENT = (slice(48, 176), slice(32, 160))
 
 # How pixels of the face are drawn: anywhere, where it changes over the poses, where brows, eyes and mouth are.
 _FACE_SHARES = (0.25, 0.5, 0.25)
-# How the centres of crops are drawn: where the figure ever is, where the frame changes over the poses, anywhere.
-_BODY_SHARES = (0.45, 0.45, 0.1)
 _SAMPLED_POSES = 64  # show where pictures change
 _ALIGNMENT = 4  # pixels: a crop starts on a whole pixel of the coarsest level
 _VISIBLE = 0.02  # alpha
@@ -154,23 +152,25 @@ class BodySampler:
         self._rest = rearrange(image, "1 c h w -> h w c").to(self._device).contiguous()
         frames = [targets.frame(index) for index in _spread(len(targets.poses)).tolist()]
         ever = torch.stack([frame[..., 3] for frame in frames]).amax(0) > 2 * _VISIBLE - 1
-        self._density = _mixed(
-            torch.stack([ever.float(), _change(frames), torch.ones_like(frames[0][..., 0])]), _BODY_SHARES
-        )
+        self._densities = torch.stack([ever.float(), _change(frames), torch.ones_like(frames[0][..., 0])])
+        self._cumulative: dict[tuple[int, CropShares], Tensor] = {}
 
-    def crops(self, count: int, side: int, size: int, random: torch.Generator) -> BodyBatch:
+    def crops(self, count: int, side: int, size: int, shares: CropShares, random: torch.Generator) -> BodyBatch:
         """`count` crops of `side` pixels of the frames at `size` x `size`, each of a pose of its own."""
         chance, which = draw(count, len(self._targets.poses), random)
-        rows, columns = crop_origins(pick(self.cumulative(size), chance), side, size)
+        rows, columns = crop_origins(pick(self.cumulative(size, shares), chance), side, size)
         frame, grid_change = self._read(which, rows, columns, side, size)
         which, rows, columns, frame, grid_change = (
             tensor.to(self._device) for tensor in (which, rows, columns, frame, grid_change)
         )
         return self.batch(which, rows, columns, frame, grid_change, size)
 
-    def cumulative(self, size: int) -> Tensor:
+    def cumulative(self, size: int, shares: CropShares) -> Tensor:
         """The cumulative density of crops' centres over frames at `size` x `size`, `[size * size]`, on the CPU."""
-        return functional.avg_pool2d(self._density[None], SIZE // size)[0].flatten().cumsum(0)
+        if (size, shares) not in self._cumulative:
+            density = functional.avg_pool2d(_mixed(self._densities, shares)[None], SIZE // size)
+            self._cumulative[size, shares] = density.flatten().cumsum(0)
+        return self._cumulative[size, shares]
 
     @staticmethod
     def part(batch: BodyBatch, items: slice) -> BodyBatch:

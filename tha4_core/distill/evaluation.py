@@ -23,6 +23,8 @@ from .target_cache import TargetCache
 
 _VISIBLE = 0.02
 """Alpha of the teacher above which a pixel is the figure's."""
+_BESIDE = 12
+"""Pixels from the teacher's figure, beyond which a student should show nothing."""
 _STUDENT_IN_FACE = (slice(48, 176), slice(32, 160))
 _WINDOW, _SIGMA = 11, 1.5  # of SSIM (Wang et al. 2004), as its constants
 _C1, _C2 = 0.01**2, 0.03**2
@@ -34,12 +36,17 @@ class Scores:
 
     PSNR is in dB and SSIM 0..1. `figure`: pixels of the frame where the teacher's alpha is above 0.02; `head`: those in
     the face's rectangle; `face`: the face network's patch against the teacher's face at rest.
+
+    What a student shows beside the figure, further than 12 pixels from it, makes no PSNR low, but is seen:
+    `stray_pixels` have an alpha above 0.02 there, a frame; `stray_alpha` is the highest of all frames.
     """
 
     figure_psnr: float
     head_psnr: float
     face_psnr: float
     figure_ssim: float
+    stray_pixels: float
+    stray_alpha: float
 
     def __str__(self) -> str:
         return "\n".join(f"{field.name.replace('_', ' ')}: {getattr(self, field.name):.3f}" for field in fields(self))
@@ -65,7 +72,9 @@ def compare(
     """As `evaluate`, of whatever `render` makes of a pose `[1, 45]`: the face `[128, 128, 4]`, the frame
     `[512, 512, 4]`, in model space."""
     figure, head, face, ssim = _Mean(), _Mean(), _Mean(), _Mean()
-    for index in indices if indices is not None else range(len(targets.poses)):
+    stray_pixels, stray_alpha = 0, 0.0
+    chosen = indices if indices is not None else list(range(len(targets.poses)))
+    for index in chosen:
         patch, frame = (_unit(image) for image in render(targets.poses[index : index + 1]))
         wanted = _unit(targets.frame(index).to(frame.device))
         visible = wanted[..., 3] > _VISIBLE
@@ -74,7 +83,17 @@ def compare(
         head.add(error[FACE_ROWS, FACE_COLUMNS][visible[FACE_ROWS, FACE_COLUMNS]])
         face.add((patch - _unit(targets.face(index, *_STUDENT_IN_FACE).to(patch.device))).square())
         ssim.add(_ssim(frame, wanted)[visible])
-    return Scores(_psnr(figure.value), _psnr(head.value), _psnr(face.value), ssim.value)
+        alpha = frame[..., 3].masked_fill(_near(visible), 0)
+        stray_pixels += int((alpha > _VISIBLE).sum())
+        stray_alpha = max(stray_alpha, float(alpha.max()))
+    return Scores(
+        figure_psnr=_psnr(figure.value),
+        head_psnr=_psnr(head.value),
+        face_psnr=_psnr(face.value),
+        figure_ssim=ssim.value,
+        stray_pixels=stray_pixels / max(1, len(chosen)),
+        stray_alpha=stray_alpha,
+    )
 
 
 def unmoved(character_image: Tensor, targets: TargetCache) -> Scores:
@@ -118,6 +137,11 @@ def _face(student: Student, pose: Tensor) -> Tensor:
     xy = rearrange(positions(FACE_SIZE, FACE_SIZE, device=device), "1 xy h w -> (h w) xy")
     pixels = face_pixels(student.face_morpher, pose[:, HEAD_FREE].to(device).expand(len(xy), -1), xy)
     return rearrange(pixels, "(h w) c -> h w c", h=FACE_SIZE)
+
+
+def _near(visible: Tensor) -> Tensor:
+    """Pixels `[H, W]` up to `_BESIDE` from those that are visible, in rows or columns."""
+    return functional.max_pool2d(visible[None].float(), 2 * _BESIDE + 1, 1, _BESIDE)[0] > 0
 
 
 def _unit(model: Tensor) -> Tensor:

@@ -100,9 +100,9 @@ class GPUTrainer(Trainer):
         return self._aside(plan)
 
     def _begin(self, plan: BodyPlan) -> None:
-        """Get ready for another part of the schedule, which has other shapes."""
+        """Get ready for another part of the schedule, which has other shapes or densities."""
         self._plan, self._work, self._eager = plan, None, _EAGER
-        self._body_density = self._resident.cumulative(plan.size).to(self._floats.device)
+        self._body_density = self._resident.cumulative(plan.size, plan.shares).to(self._floats.device)
         if not self._resident.resident:
             side = self.preset.side * SIZE // plan.size
             self._crops = torch.empty(self.preset.crops, side, side, 6, dtype=torch.float16, device=self._floats.device)
@@ -142,7 +142,7 @@ class GPUTrainer(Trainer):
         _upload(torch.cat([face.which, body.which]), self._which)
         if not self._resident.resident:
             side, scale = self.preset.side, SIZE // plan.size
-            centre = pick(self._resident.cumulative(plan.size), body.chance)
+            centre = pick(self._resident.cumulative(plan.size, plan.shares), body.chance)
             rows, columns = crop_origins(centre, side, plan.size)
             _upload(self._resident.read(body.which, rows * scale, columns * scale, side * scale), self._crops)
 

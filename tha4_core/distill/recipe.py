@@ -75,12 +75,22 @@ class Preset:
         return self.begin + (1 - self.begin) * step / self.steps
 
 
+class CropShares(NamedTuple):
+    """How centres of crops are drawn: where the figure ever is, where the frame changes over the poses, anywhere."""
+
+    figure: float
+    change: float
+    anywhere: float
+
+
 class BodyPlan(NamedTuple):
-    """What the body's next step is like: its rate, the terms' weights, the size that the body is sampled at."""
+    """What the body's next step is like: its rate, the terms' weights, the size that the body is sampled at, and
+    where."""
 
     rate: float
     weights: BodyWeights
     size: int
+    shares: CropShares
 
 
 PUBLISHED_BATCH = 8
@@ -124,6 +134,8 @@ _PUBLISHED_BODY = (
 # because its numbers are small: a pixel is 1/256, and half a pixel off spoils every line of a drawing.
 _SIZES = ((0.2, SIZE // 4), (0.5, SIZE // 2), (1.0, SIZE))
 _WEIGHTS = ((0.2, BodyWeights(1, 0.5, 100, 3)), (0.5, BodyWeights(3, 1, 200, 3)), (1.0, BodyWeights(10, 1, 200, 2)))
+# Crops beside the figure come late: they teach that nothing is there, in any pose, which coarse pictures half tell.
+_SHARES = ((0.85, CropShares(0.45, 0.45, 0.1)), (1.0, CropShares(0.35, 0.35, 0.3)))
 _WARM_UP = 0.02
 
 
@@ -140,11 +152,12 @@ def body_plan(preset: Preset, step: int) -> BodyPlan:
     if preset.published:
         examples = min(step * PUBLISHED_BATCH, _BODY_EXAMPLES - 1)
         rate, weights = next((rate, weights) for until, rate, weights in _PUBLISHED_BODY if examples < until)
-        return BodyPlan(rate, weights, SIZE)
+        return BodyPlan(rate, weights, SIZE, _SHARES[0][1])  # of whole frames
     share = preset.share(min(step, preset.steps - 1))
     weights = next(weights for until, weights in _WEIGHTS if share < until)
     size = next(size for until, size in _SIZES if share < until)
-    return BodyPlan(preset.body_rate * _warm_up_and_decay(share), weights, max(size, preset.side))
+    shares = next(shares for until, shares in _SHARES if share < until)
+    return BodyPlan(preset.body_rate * _warm_up_and_decay(share), weights, max(size, preset.side), shares)
 
 
 def _warm_up_and_decay(share: float) -> float:

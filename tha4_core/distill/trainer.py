@@ -150,7 +150,7 @@ class Trainer:
 
     def _body_step(self, random: torch.Generator, plan: BodyPlan) -> float:
         side = self.preset.side
-        batch = self._bodies.crops(self.preset.crops, side, plan.size, random)
+        batch = self._bodies.crops(self.preset.crops, side, plan.size, plan.shares, random)
         own = self._bodies.part(batch, _share(len(batch.poses)))
         count, total = len(own.poses), 0.0
         for part in _parts(count, max(1, _PIXELS_AT_ONCE // side**2)):
@@ -188,7 +188,7 @@ class Trainer:
         """Whether a loss is not finite, or the last ones far above the lowest of this part of the schedule."""
         plan = body_plan(self.preset, self.progress.step)
         lowest, part = self._lowest_mean
-        if part[1:] != plan[1:]:  # other weights or another size: another scale
+        if part[1:] != plan[1:]:  # other weights, sizes or places: another scale
             self._losses, lowest = [], float("inf")
         self._losses = [*self._losses[1 - _LOSS_WINDOW :], _mean_loss(loss, self.student.image.device)]
         mean = statistics.fmean(self._losses)

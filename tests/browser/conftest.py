@@ -1,4 +1,4 @@
-"""A real ComfyUI and Debian's Chromium, in both of the page's renderers."""
+"""A real ComfyUI and Debian's Chromium, in both of the page's renderers. `modules/` does without ComfyUI."""
 
 from __future__ import annotations
 

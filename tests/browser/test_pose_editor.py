@@ -232,6 +232,23 @@ def test_keys(comfy: ComfyPage) -> None:
     assert len(comfy.workflow()["nodes"]) == 1  # the page's own paste did not come in between
 
 
+def test_copy_and_paste_where_their_events_go_to_the_body(comfy: ComfyPage) -> None:
+    """As in Firefox; a real one was tried by hand."""
+    send = """([kind, text]) => {
+        const clipboardData = new DataTransfer();
+        clipboardData.setData("text/plain", text);
+        document.body.dispatchEvent(new ClipboardEvent(kind, { clipboardData, bubbles: true, cancelable: true }));
+        return clipboardData.getData("text/plain");
+    }"""
+    editor = add_editor(comfy)
+    comfy.page.evaluate(send, ["paste", '{"head_y": 0.5}'])
+    assert editor.pose() == {}  # the graph has the focus
+    editor.find(".tha4-stage").focus()
+    comfy.page.evaluate(send, ["paste", '{"head_y": 0.5}'])
+    assert editor.pose() == {"head_y": 0.5}
+    assert '"head_y"' in comfy.page.evaluate(send, ["copy", ""])
+
+
 def test_a_drag_is_one_step_of_the_graphs_history(comfy: ComfyPage) -> None:
     editor = add_editor(comfy)
     editor.tool("reset")

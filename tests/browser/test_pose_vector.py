@@ -137,7 +137,7 @@ WATCH = """() => {
     const ours = () => new Error().stack.includes("/extensions/tha4/");
     const left = (window.left = new Set());
     const [start, stop, makeURL] = [setInterval.bind(window), clearInterval.bind(window), URL.createObjectURL];
-    const listen = EventTarget.prototype.addEventListener;
+    const { addEventListener: listen, removeEventListener: leave } = EventTarget.prototype;
     window.setInterval = (...given) => {
         const id = start(...given);
         if (ours()) left.add(`interval ${id}`);
@@ -150,6 +150,10 @@ WATCH = """() => {
     EventTarget.prototype.addEventListener = function (name, ...given) {
         if ((this === window || this === document) && ours()) left.add(`listener ${name}`);
         return listen.call(this, name, ...given);
+    };
+    EventTarget.prototype.removeEventListener = function (name, ...given) {
+        if ((this === window || this === document) && ours()) left.delete(`listener ${name}`);
+        return leave.call(this, name, ...given);
     };
     URL.createObjectURL = (thing) => {
         if (ours()) left.add("object URL");
@@ -171,7 +175,7 @@ def test_a_removed_node_leaves_nothing_behind(comfy: ComfyPage) -> None:
     comfy.page.evaluate(WATCH)
     editor = add_editor(comfy)
     comfy.drag(editor.zone("head"), (0.5, 0.5), (0.1, 0.5))
-    assert set(comfy.page.evaluate("() => [...window.left].map((one) => one.split(' ')[0])")) == {"interval"}
+    assert set(comfy.page.evaluate("() => [...window.left].map((one) => one.split(' ')[0])")) == {"interval", "listener"}
     editor.zone("head").hover()
     comfy.page.mouse.down()  # gone in the middle of a drag
     asked: list[str] = []

@@ -42,13 +42,14 @@ const presetTexts = () => ({
 // What is open in an editor, by workflow and node, so that undo, which makes every node anew, leaves it as it was.
 const remembered = new Map();
 
+const CLIPBOARD = ["copy", "paste"];
+
 export class PoseEditor {
   constructor(node) {
     this.node = node;
     this.element = h("div.tha4-editor", { "data-capture-wheel": "true" }, h("div.tha4-waiting", {}, "…"));
     this.element.addEventListener("keydown", (event) => this.#key(event));
     this.element.addEventListener("pointerdown", () => use(this.node), true);
-    for (const name of ["copy", "paste"]) this.element.addEventListener(name, (event) => this.#clipboard(event));
     this.element.addEventListener("wheel", (event) => this.#leaveWheel(event));
   }
 
@@ -64,6 +65,7 @@ export class PoseEditor {
     if (!this.alive || this.timer) return;
     if (!this.values) this.#build();
     this.stage.open();
+    for (const name of CLIPBOARD) document.addEventListener(name, this.#clipboard, true);
     this.timer = setInterval(() => this.look(), WATCH);
     this.look();
   }
@@ -72,6 +74,7 @@ export class PoseEditor {
   stop() {
     this.alive = false;
     this.shown = null;
+    for (const name of CLIPBOARD) document.removeEventListener(name, this.#clipboard, true);
     clearInterval(this.timer);
     this.timer = null;
     this.values?.close();
@@ -223,15 +226,17 @@ export class PoseEditor {
     (redo ? tracker.redo() : tracker.undo()).catch?.(console.error);
   }
 
-  #clipboard(event) {
-    if (event.target.tagName === "SELECT" || !this.tools) return;
+  /** In Firefox these events go to the page's body, whatever has the focus. */
+  #clipboard = (event) => {
+    const focused = document.activeElement;
+    if (!this.element.contains(focused) || focused.tagName === "SELECT") return;
     event.preventDefault();
     event.stopPropagation();
     if (event.type === "copy") {
       event.clipboardData.setData("text/plain", this.tools.text());
       this.stage.say(text("Copied."));
     } else this.tools.take(event.clipboardData.getData("text/plain"));
-  }
+  };
 
   /** On the classic canvas nothing but we can pass the wheel on to the graph. */
   #leaveWheel(event) {

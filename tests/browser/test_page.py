@@ -45,6 +45,10 @@ def test_a_japanese_user_reads_why_a_run_failed(fresh: tuple[ComfyUI, Page]) -> 
     expect(dialog).to_contain_text("話すものがありません。音声をつなぐか、タイミングを書いてください。", timeout=60_000)
 
 
+CUT_OFF = """(labels) => labels
+    .filter(({ scrollWidth, clientWidth }) => scrollWidth > clientWidth + 1).map(({ textContent }) => textContent)"""
+
+
 def test_a_japanese_user_reads_japanese(fresh: tuple[ComfyUI, Page]) -> None:
     server, page = fresh
     server.post("/settings", {"Comfy.Locale": "ja", "Comfy.VueNodes.Enabled": True})
@@ -64,6 +68,9 @@ def test_a_japanese_user_reads_japanese(fresh: tuple[ComfyUI, Page]) -> None:
         "口角を上げる",
     ):
         expect(page.get_by_text(text, exact=True).first).to_be_visible(timeout=60_000)
+    for tab in page.locator(".tha4-tab[data-name]").all():
+        tab.click()
+        assert page.locator(".tha4-label:visible").evaluate_all(CUT_OFF) == []
     sequence = comfy.add("THA4PoseSequence", 1200, 200)
     comfy.set(sequence, "script", "1 foo")
     expect(page.get_by_text("「foo」という表情やパラメーターはありません。")).to_be_visible()

@@ -4,6 +4,15 @@ import { h } from "./dom.js";
 
 const SIDES = ["right", "left"]; // as they are seen: the character's right is on the viewer's left
 const STEP = 0.01;
+// Names that are short enough for half a row.
+const shapes = () => ({
+  aaa: text("aaa"),
+  iii: text("iii"),
+  uuu: text("uuu"),
+  eee: text("eee"),
+  ooo: text("ooo"),
+  delta: text("delta"),
+});
 
 export class Sliders {
   /** `chosen` are the parameters, both sides of each. `linked()` says whether both sides go together. */
@@ -29,7 +38,8 @@ export class Sliders {
     const sided = SIDES.map((side) => chosen.find(({ name }) => name === `${stem}_${side}`)).filter(Boolean);
     const parameters = sided.length ? sided : chosen.filter(({ name }) => name === stem);
     const english = /^(head|neck|body|iris)_/.test(stem) ? stem : stem.replace(/^(eyebrow|eye|mouth)_/, "");
-    const label = h("span.tha4-label", { title: stem }, parameterName(stem) ?? english.replaceAll("_", " "));
+    const name = shapes()[english] ?? parameterName(stem) ?? english.replaceAll("_", " ");
+    const label = h("span.tha4-label", { title: stem }, name);
     const half = /^mouth_[a-z]+$/.test(stem) ? ".tha4-half" : "";
     return h(`div.tha4-row${half}`, {}, label, ...parameters.map((parameter) => this.#slider(parameter, parameters)));
   }

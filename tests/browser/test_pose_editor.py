@@ -249,6 +249,15 @@ def test_copy_and_paste_where_their_events_go_to_the_body(comfy: ComfyPage) -> N
     assert '"head_y"' in comfy.page.evaluate(send, ["copy", ""])
 
 
+def test_what_scrolls_to_a_tool_leaves_the_picture_where_it_is(comfy: ComfyPage) -> None:
+    """As Firefox does; a stage that can be scrolled would keep the head out of sight."""
+    editor = add_editor(comfy)
+    before = editor.zone("head").bounding_box()
+    editor.find("[data-tool='reset']").evaluate("(tool) => tool.scrollIntoView({ block: 'center', inline: 'center' })")
+    assert editor.find(".tha4-stage").evaluate("(stage) => [stage.scrollLeft, stage.scrollTop]") == [0, 0]
+    assert editor.zone("head").bounding_box() == before
+
+
 def test_a_drag_is_one_step_of_the_graphs_history(comfy: ComfyPage) -> None:
     editor = add_editor(comfy)
     editor.tool("reset")

@@ -89,8 +89,11 @@ class GPUTrainer(Trainer):
     def _launch(self, step: int) -> Tensor:
         """Start a step. Its losses `[2]`, which the GPU has yet to compute."""
         plan = body_plan(self.preset, step)
-        if self._plan is None or self._plan[1:] != plan[1:]:
+        if self._plan is None or (self._plan.weights, self._plan.size) != (plan.weights, plan.size):
             self._begin(plan)
+        elif self._plan.shares != plan.shares:  # in place: a graph reads it there
+            _upload(self._resident.cumulative(plan.size, plan.shares), self._body_density)
+            self._plan = plan
         self._send(step, plan)
         if self._work is None and self._eager == 0:
             self._work = self._captured(plan)
@@ -100,9 +103,10 @@ class GPUTrainer(Trainer):
         return self._aside(plan)
 
     def _begin(self, plan: BodyPlan) -> None:
-        """Get ready for another part of the schedule, which has other shapes or densities."""
+        """Get ready for another part of the schedule, which has other shapes or weights."""
         self._plan, self._work, self._eager = plan, None, _EAGER
-        self._body_density = self._resident.cumulative(plan.size, plan.shares).to(self._floats.device)
+        density = self._resident.cumulative(plan.size, plan.shares)
+        self._body_density = density.to(self._floats.device, copy=True)
         if not self._resident.resident:
             side = self.preset.side * SIZE // plan.size
             self._crops = torch.empty(self.preset.crops, side, side, 6, dtype=torch.float16, device=self._floats.device)

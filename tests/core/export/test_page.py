@@ -142,5 +142,6 @@ def test_a_page_with_a_webcam_has_mediapipes_licence_and_credit(page: str, with_
 
 
 def test_a_page_without_a_webcam_has_nothing_of_it(page: str) -> None:
+    words = re.sub(r"[A-Za-z0-9+/]{200,}", "", page)  # a student's base64 may hold any four letters
     for text in ("MediaPipe", "wasm", "webcam_worker", "Calibrate", 'data-name="webcam"', "tha4-model"):
-        assert text not in page
+        assert text not in words

@@ -28,8 +28,8 @@ RATE = 48000
 SIZE = 64  # a GPU that is computed on the CPU needs a minute for 512
 PATIENCE = 90_000
 STILL = f"size={SIZE}&idle=0&renderer=page"
-SAY = """(timings) => fetch("live/speech/say", {
-    method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ timings }),
+SAY = """(what) => fetch("live/speech/say", {
+    method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(what),
 })"""
 
 RECEIVE = """async (protocol) => {
@@ -234,13 +234,41 @@ def test_from_the_page_to_obs_as_docs_live_says(live: LivePage, browser: Browser
     context.close()
 
 
-def test_what_the_server_says_is_spoken(live: LivePage, web_server: ComfyUI) -> None:
+def test_what_the_server_says_is_spoken(live: LivePage) -> None:
     live.change(session="speech")
     live.wait_connected()
-    timings = "WEBVTT\n\n00:00.000 --> 00:05.000\naaaaa\n"
-    live.page.wait_for_function("() => document.getElementById('tha4-live').dataset.pages === '1'", timeout=PATIENCE)
-    live.page.evaluate(SAY, timings)
+    live.page.evaluate(SAY, {"timings": "WEBVTT\n\n00:00.000 --> 01:00.000\naaaaa\n"})
     live.wait_pose("pose.mouth_aaa > 0.5")
+    live.page.evaluate(SAY, {"id": None})
+    live.wait_pose("pose.mouth_aaa < 0.05")
+
+
+LOST = """(how) => {
+    const root = document.getElementById("tha4-live");
+    const { page } = root;
+    const seen = () => [root.dataset.connected, root.querySelector(".receivers").textContent];
+    if (how === "session") {
+        page.change({ session: "another" });
+        return seen();
+    }
+    const { onState } = page.session;
+    return new Promise((resolve) => {
+        page.session.onState = (state) => {
+            onState(state);
+            page.session.onState = onState;
+            resolve(seen());
+        };
+        page.session.socket.close();
+    });
+}"""
+
+
+@pytest.mark.parametrize("how", ["session", "server"])
+def test_a_page_without_its_session_says_so_and_comes_back(live: LivePage, how: str) -> None:
+    live.wait_connected()
+    assert live.page.evaluate(LOST, how) == ["false", "Not connected to the server."]
+    live.wait_connected()
+    expect(live.root.locator(".receivers")).to_have_text("", timeout=PATIENCE)
 
 
 SHAPES, ANGLES = {"jawOpen": 0.8}, (0.0, -25.0, 0.0)

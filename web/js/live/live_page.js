@@ -248,6 +248,9 @@ export class LivePage {
 
   #connected({ connected }) {
     this.root.dataset.connected = connected;
+    if (connected) return; // the session says its state at once
+    delete this.root.dataset.pages;
+    this.trackers.show(null);
   }
 
   #showState(state) {

@@ -40,9 +40,10 @@ export class Trackers {
     this.#suggest();
   }
 
-  /** Show the receivers of a message of the type `state`. */
-  show({ receivers = [] }) {
-    this.list.replaceChildren(...receivers.map((one) => this.#row(one)));
+  /** Show the receivers of a message of the type `state`, or, for null, that there is no connection. */
+  show(state) {
+    const rows = state ? state.receivers.map((one) => this.#row(one)) : [h("li", {}, text("Not connected to the server."))];
+    this.list.replaceChildren(...rows);
   }
 
   #row({ protocol, port, packets, seconds_since: since, error }) {

@@ -14,6 +14,7 @@ export class Session {
   open(name) {
     if (this.name === name) return;
     this.close();
+    this.onState({ connected: false });
     this.name = name;
     this.#connect();
   }
@@ -53,7 +54,9 @@ export class Session {
       this.tries = 0;
       this.onState({ connected: true });
     };
-    socket.onmessage = ({ data }) => this.#take(data);
+    socket.onmessage = ({ data }) => {
+      if (this.socket === socket) this.#take(data); // not what an earlier session still had on its way
+    };
     socket.onclose = () => {
       if (this.socket === socket) this.#retry();
     };

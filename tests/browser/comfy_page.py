@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Any
@@ -28,6 +30,7 @@ SETTINGS: dict[str, Any] = {
 
 OPENING = 120_000
 """Milliseconds in which the page must have come up."""
+_PATIENCE = 60.0
 
 _READY = "() => window.app?.extensionManager && window.app.graph && !document.querySelector('#splash-loader')"
 _EMPTY = """async () => {
@@ -131,6 +134,13 @@ class ComfyPage:
                 return entry
             self.page.wait_for_timeout(100)
         raise TimeoutError("The queue did not come to its end in a minute.")
+
+    def until(self, seen: Callable[[], object], expected: object = True) -> None:
+        """Wait until what a function sees is as expected; if it never is, the test fails."""
+        deadline = time.monotonic() + _PATIENCE
+        while seen() != expected and time.monotonic() < deadline:
+            self.page.wait_for_timeout(100)
+        assert seen() == expected
 
     def zoom(self, scale: float) -> None:
         """See the graph at another scale."""

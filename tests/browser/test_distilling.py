@@ -67,7 +67,7 @@ def test_a_late_answer_of_a_server_that_does_not_distil_is_waited_for_in_silence
     editor = add_editor(comfy)
     held = Held(comfy, "/tha4/frame")
     comfy.set(editor.node, "head_y", 0.5)
+    comfy.until(lambda: bool(held.routes))
     comfy.page.wait_for_timeout(800)
-    assert held.routes
     expect(editor.find(".tha4-caption")).not_to_contain_text(BUSY)
     held.let_go()

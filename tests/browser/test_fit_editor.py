@@ -70,8 +70,7 @@ def test_the_wheel_is_the_graphs_until_the_picture_is_touched(comfy: ComfyPage) 
     panel.find("canvas").click()
     for _ in range(4):
         comfy.page.mouse.wheel(0, -120)
-    comfy.page.wait_for_timeout(600)
-    assert placed(comfy, panel)[0] == pytest.approx(1.03**4, abs=0.02)
+    comfy.until(lambda: placed(comfy, panel)[0], pytest.approx(1.03**4, abs=0.02))
 
 
 def test_two_fingers_scale(comfy: ComfyPage) -> None:
@@ -89,8 +88,8 @@ def test_two_fingers_scale(comfy: ComfyPage) -> None:
     for gap in range(42, 61, 2):
         fingers("touchMove", gap)
     fingers("touchEnd")
-    comfy.page.wait_for_timeout(300)
-    assert placed(comfy, panel) == (pytest.approx(1.5, abs=0.1), pytest.approx(0, abs=1), pytest.approx(0, abs=1))
+    expected = pytest.approx(1.5, abs=0.1), pytest.approx(0, abs=1), pytest.approx(0, abs=1)
+    comfy.until(lambda: placed(comfy, panel), expected)
 
 
 def test_the_keyboard_moves_and_scales(comfy: ComfyPage) -> None:

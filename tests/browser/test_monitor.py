@@ -87,8 +87,7 @@ def test_what_was_seen_stays_when_the_node_is_made_anew(comfy: ComfyPage) -> Non
     comfy.load(comfy.workflow())
     again = Panel(comfy, panel.node, "tha4_monitor")
     expect(again.find("img")).to_be_visible(timeout=PATIENCE)
-    comfy.page.wait_for_timeout(500)
-    assert (drawn(again, "loss")[..., 3] > 0).sum() > 0.8 * (before[..., 3] > 0).sum()
+    comfy.until(lambda: bool((drawn(again, "loss")[..., 3] > 0).sum() > 0.8 * (before[..., 3] > 0).sum()))
 
 
 def test_a_training_that_starts_anew_starts_its_curves_anew(comfy: ComfyPage) -> None:
@@ -98,11 +97,10 @@ def test_a_training_that_starts_anew_starts_its_curves_anew(comfy: ComfyPage) ->
     long = drawn(panel, "loss")
     send(comfy, sender, event(panel, 0), event(panel, 10))
     expect(panel.find(".tha4-monitor-state")).to_contain_text("10 / 200", timeout=PATIENCE)
-    comfy.page.wait_for_timeout(500)
     half = long.shape[1] // 2
     coloured = lambda chart: (chart[:, half:, :3].max(-1).astype(int) - chart[:, half:, :3].min(-1) > 60).sum()  # noqa: E731
     assert coloured(long) > 20
-    assert coloured(drawn(panel, "loss")) == 0
+    comfy.until(lambda: int(coloured(drawn(panel, "loss"))), 0)
 
 
 def test_what_the_teacher_shows_first_is_no_point_of_the_curves(comfy: ComfyPage) -> None:
@@ -143,8 +141,7 @@ def test_another_page_and_a_server_that_was_started_anew_know_what_the_files_say
     comfy.set(panel.node, "name", name)
     expect(panel.find(".tha4-monitor-state")).to_contain_text("Finished · ", timeout=PATIENCE)
     expect(panel.find("figcaption").nth(1)).to_contain_text(re.compile(r"body \d"))
-    comfy.page.wait_for_timeout(300)
-    assert (drawn(panel, "psnr")[..., 3] > 0).any()
+    comfy.until(lambda: bool((drawn(panel, "psnr")[..., 3] > 0).any()))
     file.unlink()
     send(comfy, sender, event(panel, 10, name="another"))  # whatever runs next
     expect(panel.find(".tha4-monitor-state")).to_have_text("Gone", timeout=PATIENCE)

@@ -55,8 +55,7 @@ def test_the_curves_are_drawn_and_follow_the_script(comfy: ComfyPage) -> None:
     before = panel.picture(".tha4-player-curves")
     assert len(np.unique(before[..., :3].reshape(-1, 3), axis=0)) > 10
     comfy.set(panel.node, "script", "0 neutral\n1 smile\n")
-    comfy.page.wait_for_timeout(1500)
-    assert not np.array_equal(panel.picture(".tha4-player-curves"), before)
+    comfy.until(lambda: np.array_equal(panel.picture(".tha4-player-curves"), before), False)
 
 
 def test_a_wrong_line_is_told_where_one_looks(comfy: ComfyPage) -> None:

@@ -44,8 +44,7 @@ def test_shift_and_the_wheel_tilt(comfy: ComfyPage) -> None:
     assert set(tilted) == {"neck_z"}
     assert tilted["neck_z"] > 0.3
     comfy.page.mouse.wheel(0, 120)
-    comfy.page.wait_for_timeout(100)
-    assert editor.pose()["neck_z"] == pytest.approx(tilted["neck_z"] - 0.05, abs=0.0011)
+    comfy.until(lambda: editor.pose()["neck_z"], pytest.approx(tilted["neck_z"] - 0.05, abs=0.0011))
 
 
 def test_the_wheel_is_the_graphs_until_the_editor_is_touched(comfy: ComfyPage) -> None:
@@ -178,8 +177,7 @@ def test_copy_and_paste_as_json(comfy: ComfyPage) -> None:
     ]:
         comfy.page.evaluate("(text) => navigator.clipboard.writeText(text)", text)
         editor.tool("paste")
-        comfy.page.wait_for_timeout(100)
-        assert editor.pose() == expected
+        comfy.until(editor.pose, expected)
     for text, says in [
         ('{"fly": 1}', 'Not pasted. There is no pose parameter named "fly"'),
         ("smile", "Not pasted. This is not a pose"),
@@ -212,8 +210,7 @@ def test_nothing_hides_the_head_and_the_pads_need_no_scroll_bar(comfy: ComfyPage
     assert editor.find(".tha4-panels").evaluate(room) <= 0
     width = "([id, width]) => { const node = app.graph.getNodeById(id); node.setSize([width, node.size[1]]); }"
     comfy.page.evaluate(width, [editor.node, 800])
-    comfy.page.wait_for_timeout(300)
-    assert editor.find(".tha4-panels").evaluate(room) <= 0
+    comfy.until(lambda: editor.find(".tha4-panels").evaluate(room) <= 0)
 
 
 def test_keys(comfy: ComfyPage) -> None:

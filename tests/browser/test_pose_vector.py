@@ -121,15 +121,12 @@ def test_the_numbers_fold_and_unfold(comfy: ComfyPage) -> None:
     assert rows(comfy, editor) == []
     number = comfy.add("PrimitiveFloat", 40, 500)
     comfy.connect(number, 0, editor.node, "head_y")
-    comfy.page.wait_for_timeout(300)
-    assert rows(comfy, editor) == ["head_y"]  # a link needs an end that one sees
+    comfy.until(lambda: rows(comfy, editor), ["head_y"])  # a link needs an end that one sees
     editor.find("[data-name='numbers']").click()
-    comfy.page.wait_for_timeout(500)
-    assert rows(comfy, editor) == list(NAMES)
+    comfy.until(lambda: rows(comfy, editor), list(NAMES))
     editor.find("[data-name='numbers']").click()
-    comfy.page.wait_for_timeout(500)
-    assert rows(comfy, editor) == ["head_y"]
-    assert editor.element.bounding_box()["height"] == pytest.approx(height, abs=40)
+    comfy.until(lambda: rows(comfy, editor), ["head_y"])
+    comfy.until(lambda: editor.element.bounding_box()["height"], pytest.approx(height, abs=40))
 
 
 # Notes what our modules make and do not end: timers, listeners of the window and the document, observers, object URLs.

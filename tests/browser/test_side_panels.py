@@ -74,5 +74,4 @@ def test_a_teacher_without_files_says_so_before_it_runs(comfy: ComfyPage, web_se
     assert "tha4_teacher" not in comfy.prompt()[str(node)]["inputs"]
     comfy.set(node, "teacher", "demo rig")
     expect(panel).to_have_count(0)
-    comfy.page.wait_for_timeout(300)
-    assert comfy.page.evaluate("(id) => app.graph.getNodeById(id).size[1]", node) <= height + 5
+    comfy.until(lambda: comfy.page.evaluate("(id) => app.graph.getNodeById(id).size[1]", node) <= height + 5)

@@ -63,6 +63,24 @@ def test_panels_say_that_the_server_is_busy(comfy: ComfyPage, request: pytest.Fi
     late(comfy, "/tha4/poses", set_ % ("fps", 10), player.node, player.find(".tha4-player-caption"))
 
 
+def test_a_message_stays_while_a_frame_is_late_and_when_it_comes(
+    comfy: ComfyPage, request: pytest.FixtureRequest
+) -> None:
+    editor = add_editor(comfy)
+    held = Held(comfy, "/tha4/frame")
+    comfy.page.evaluate("() => navigator.clipboard.writeText('{\"head_y\": 7}')")
+    editor.tool("paste")
+    said = "Pasted. Brought into their range: head_y."
+    expect(editor.find(".tha4-said")).to_have_text(said)
+    request.getfixturevalue("distilling")
+    expect(editor.find(".tha4-said")).to_have_text(f"{said} · {BUSY}", timeout=PATIENCE)
+    held.let_go()
+    editor.settle()
+    expect(editor.find(".tha4-said")).to_have_text(said)
+    comfy.set(editor.node, "head_y", 0.5)
+    expect(editor.find(".tha4-said")).to_have_count(0)
+
+
 def test_a_late_answer_of_a_server_that_does_not_distil_is_waited_for_in_silence(comfy: ComfyPage) -> None:
     editor = add_editor(comfy)
     held = Held(comfy, "/tha4/frame")

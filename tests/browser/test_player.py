@@ -66,6 +66,20 @@ def test_a_wrong_line_is_told_where_one_looks(comfy: ComfyPage) -> None:
     expect(panel.find(".tha4-player-problem")).to_be_hidden(timeout=PATIENCE)
 
 
+def test_a_frame_that_does_not_come_is_told_beside_the_notes_until_one_comes(comfy: ComfyPage) -> None:
+    panel = add(comfy, "THA4LipSync", timings="00:00:00,000 --> 00:00:01,000\n[sighs] a", fps=10.0)
+    problem = panel.find(".tha4-player-problem")
+    expect(problem).to_have_text("Not spoken: [sighs].", timeout=PATIENCE)
+    rest(panel)
+    comfy.page.route("**/tha4/frame", lambda route: route.fulfill(status=500, json={"error": "It is broken."}))
+    comfy.drag(panel.find(".tha4-player-curves"), (0.2, 0.5), (0.5, 0.5))
+    expect(problem).to_have_text("Not spoken: [sighs].\nIt is broken.", timeout=PATIENCE)
+    comfy.page.unroute("**/tha4/frame")
+    comfy.drag(panel.find(".tha4-player-curves"), (0.5, 0.5), (0.7, 0.5))
+    expect(problem).to_have_text("Not spoken: [sighs].", timeout=PATIENCE)
+    comfy.errors.clear()  # the browser's own about that answer
+
+
 def test_the_last_right_motion_stays_while_the_script_is_wrong(comfy: ComfyPage) -> None:
     panel = add(comfy, script=NOD, fps=10.0)
     panel.wait("[data-frames='11']")

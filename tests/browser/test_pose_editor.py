@@ -197,7 +197,8 @@ def test_copy_and_paste_as_json(comfy: ComfyPage) -> None:
     )
     editor.settle()
     comfy.set(editor.node, "head_y", 0.5)
-    expect(editor.find(".tha4-caption")).to_contain_text("demo")  # the message is over
+    expect(editor.find(".tha4-said")).to_have_count(0)
+    expect(editor.find(".tha4-caption")).to_contain_text("demo")
 
 
 def test_nothing_hides_the_head_and_the_pads_need_no_scroll_bar(comfy: ComfyPage) -> None:

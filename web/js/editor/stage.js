@@ -30,7 +30,7 @@ const titles = () => ({
 export class Stage {
   /** `pose` is the editor's: `get(name)`, `set(pose)`, `begin()`, `end()`, `isDriven(name)`. */
   constructor(pose) {
-    this.pose = pose;
+    Object.assign(this, { pose, said: "", problem: "" });
     this.caption = h("div.tha4-caption", { role: "status" }); // for a line of its own: over the picture it would hide the head
     this.readout = h("div.tha4-readout");
     const title = titles();
@@ -46,11 +46,10 @@ export class Stage {
   /** Show a character in a pose; `moving` while it is being dragged. */
   show(character, numbers, moving) {
     if (this.view.closed) return;
-    this.character = character;
-    this.caption.classList.remove("tha4-said");
+    Object.assign(this, { character, said: "", problem: "" });
     this.element.dataset.resting = false;
     this.view.show(character, numbers, moving);
-    this.#name();
+    this.#tell();
     this.#follow();
   }
 
@@ -61,8 +60,8 @@ export class Stage {
 
   /** Show a message above the picture, until the pose changes. */
   say(message) {
-    this.caption.textContent = message;
-    this.caption.classList.add("tha4-said");
+    this.said = message;
+    this.#tell();
   }
 
   /** Disable the zones whose numbers are all driven by links. */
@@ -76,7 +75,7 @@ export class Stage {
   open() {
     if (this.view && !this.view.closed) return;
     this.view?.element.remove();
-    this.view = new View((drawn) => this.#drawn(drawn), (why) => this.say(why), () => this.#name());
+    this.view = new View((drawn) => this.#drawn(drawn), (why) => this.#complain(why), () => this.#tell());
     this.frame.prepend(this.view.element);
   }
 
@@ -86,13 +85,21 @@ export class Stage {
     this.wheeling = null;
   }
 
-  /** Say whom the picture shows. */
-  #name() {
-    this.caption.textContent = [this.character.text, this.view.note].filter(Boolean).join(" · ");
+  /** Above the picture: a message, or why there is none, or whom it shows; and why a newer one is late. */
+  #tell() {
+    const first = this.said || this.problem;
+    this.caption.textContent = [first || this.character?.text, this.view.note].filter(Boolean).join(" · ");
+    this.caption.classList.toggle("tha4-said", Boolean(first));
+  }
+
+  #complain(why) {
+    this.problem = why;
+    this.#tell();
   }
 
   #drawn({ size, moving, milliseconds, by }) {
-    if (by === "teacher" || by === "picture") this.#name();
+    this.problem = "";
+    this.#tell();
     const resting = !moving && !this.view.pending;
     Object.assign(this.element.dataset, { size, by, took: milliseconds.toFixed(1), resting });
   }

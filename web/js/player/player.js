@@ -24,6 +24,7 @@ export class Player {
   constructor(node) {
     this.node = node;
     this.state = { frame: 0, looping: true };
+    Object.assign(this, { complaint: "", unseen: "" });
     this.caption = h("div.tha4-player-caption");
     this.problem = h("div.tha4-player-problem", { role: "status", hidden: true });
     this.stage = h("div.tha4-player-stage", {}, this.problem);
@@ -43,7 +44,7 @@ export class Player {
     if (this.timer) return;
     Object.assign(this.state, remembered.get(this.node.id));
     this.view?.element.remove();
-    this.view = new View((drawn) => this.#drawn(drawn), (why) => this.#complain(why));
+    this.view = new View((drawn) => this.#drawn(drawn), (why) => this.#tell({ unseen: why }));
     this.stage.prepend(this.view.element);
     this.motion = new Motion(this.node, (found) => this.#take(found), (...why) => this.#miss(...why));
     this.motion.made(this.mark);
@@ -162,8 +163,7 @@ export class Player {
     Object.assign(this, { found, shown: null });
     this.bands = bands(found, library.now?.parameters ?? []);
     for (const band of this.bands) band.label = text(band.group);
-    this.problem.hidden = !found.notes.length;
-    this.problem.textContent = found.notes.join("\n");
+    this.#complain(found.notes.join("\n"));
     this.element.dataset.frames = found.frames;
     this.keys.show(found);
     if (!this.playing) this.#show(Math.min(this.state.frame, found.frames - 1), false);
@@ -182,7 +182,14 @@ export class Player {
   }
 
   #complain(why) {
-    Object.assign(this.problem, { textContent: why, hidden: false });
+    this.#tell({ complaint: why });
+  }
+
+  /** Over the picture: what is wrong with the motion, and why its frame is not seen. */
+  #tell(why) {
+    Object.assign(this, why);
+    const lines = [this.complaint, this.unseen].filter(Boolean).join("\n");
+    Object.assign(this.problem, { textContent: lines, hidden: !lines });
   }
 
   #set(changes) {
@@ -257,6 +264,7 @@ export class Player {
 
   #drawn({ moving, by }) {
     this.drawn = (this.drawn ?? 0) + 1;
+    if (this.unseen) this.#tell({ unseen: "" });
     Object.assign(this.element.dataset, { drawn: this.drawn, by, resting: !moving && !this.view.pending });
   }
 }

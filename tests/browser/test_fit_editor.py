@@ -183,12 +183,14 @@ def test_a_picture_is_dropped_on_the_rest_of_the_node(comfy: ComfyPage, doll_fil
     assert comfy.page.evaluate("() => app.graph.nodes.length") == 1
 
 
-def test_what_is_no_picture_is_not_taken(comfy: ComfyPage, tmp_path: Path) -> None:
+def test_what_is_no_picture_is_not_taken(comfy: ComfyPage, input_picture: str, tmp_path: Path) -> None:
     panel = add(comfy)
     (tmp_path / "notes.txt").write_text("no picture")
     drop(panel.find("canvas >> nth=0"), tmp_path / "notes.txt")
     expect(panel.find("[data-code='upload']")).to_contain_text("PNG", timeout=PATIENCE)
     assert comfy.values(panel.node)["file"] == "demo"
+    comfy.set(panel.node, "file", f"input/{input_picture}")
+    expect(panel.find("[data-code='upload']")).to_have_count(0, timeout=PATIENCE)  # it was about another picture
 
 
 def test_an_upload_says_where_it_is_not_used(comfy: ComfyPage, input_picture: str, doll_file: Path) -> None:

@@ -206,6 +206,7 @@ export class FitEditor {
   #look(isNew) {
     const looking = h("li.tha4-note", { "data-code": "looking" }, text("Looking at the picture…"));
     const isGood = (line) => line.classList.contains("tha4-good");
+    if (isNew) this.said = null; // it was about the picture before
     if (isNew || !this.lines?.length) this.#tell([looking]);
     else if (this.lines.some(isGood)) this.#tell([looking, ...this.lines.filter((line) => !isGood(line))]);
     if (isNew) this.placed = null;

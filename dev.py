@@ -122,15 +122,14 @@ def _test(arguments: argparse.Namespace, python: Path, comfyui: Path) -> int:
 
 
 def _all_tests(python: Path) -> int:
-    """The tests of ComfyUI's page beside all others, whose output comes at the end: each waits half of its time."""
+    """The browser's tests beside all others, whose output comes at the end: each waits half of its time."""
     # OpenMP's threads would wait for work in a loop, and so take the processor from the other process.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-    page = ("tests/browser", "--ignore", "tests/browser/modules")
-    others = ("tests", "--ignore-glob", "tests/browser/test_*", "-p", "no:cacheprovider")
+    browser, others = ("tests/browser",), ("tests", "--ignore", "tests/browser", "-p", "no:cacheprovider")
     with tempfile.TemporaryFile("w+") as output:
         process = subprocess.Popen([python, "-m", "pytest", *others], cwd=ROOT, stdout=output, stderr=output)
         try:
-            codes = [_run(python, "-m", "pytest", *page), process.wait()]
+            codes = [_run(python, "-m", "pytest", *browser), process.wait()]
         finally:
             process.terminate()
             output.seek(0)

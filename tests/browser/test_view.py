@@ -104,8 +104,7 @@ def test_what_leaves_the_graph_gives_the_gpus_memory_back(page: ComfyPage) -> No
         settle(editor, "page")
         assert memory() > 2**21  # its weights alone
         leave(editor)
-        page.page.wait_for_timeout(100)
-        assert memory() == 0
+        page.until(memory, 0)
 
 
 def test_a_player_plays_in_the_page(page: ComfyPage) -> None:

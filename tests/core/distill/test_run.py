@@ -164,7 +164,7 @@ def test_it_learns(rig: nn.Module, tmp_path: Path) -> None:
     student = distill(Job(demo_character(), rig, "learned", tmp_path, tmp_path / "work", preset))
     losses = history_of(student).losses
     assert losses[-1][1] < 0.35 * losses[0][1]
-    poses = sample_poses(6, 77)
+    poses = sample_poses(3, 77)
     compute_targets(tmp_path / "held", demo_character(), rig, poses, lambda done: None)
     held = TargetCache(tmp_path / "held", poses)
     still, learned = unmoved(demo_character().image, held), evaluate(student, held)

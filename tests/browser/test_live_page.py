@@ -249,7 +249,10 @@ LOST = """(how) => {
     const { page } = root;
     const seen = () => [root.dataset.connected, root.querySelector(".receivers").textContent];
     if (how === "session") {
+        const { socket } = page.session;
         page.change({ session: "another" });
+        const late = JSON.stringify({ type: "state", receivers: [], pages: 9 });
+        socket.dispatchEvent(new MessageEvent("message", { data: late }));
         return seen();
     }
     const { onState } = page.session;

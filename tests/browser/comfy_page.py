@@ -30,7 +30,7 @@ SETTINGS: dict[str, Any] = {
 
 OPENING = 120_000
 """Milliseconds in which the page must have come up."""
-_PATIENCE = 60.0
+_PATIENCE = 60.0  # seconds
 
 _READY = "() => window.app?.extensionManager && window.app.graph && !document.querySelector('#splash-loader')"
 _EMPTY = """async () => {

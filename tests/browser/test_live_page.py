@@ -192,7 +192,7 @@ def test_a_voice_opens_the_mouth(live: LivePage) -> None:
 def test_the_settings_are_remembered_and_all_of_them_fit_a_url(live: LivePage, context: BrowserContext) -> None:
     live.page.check("input[name='mirror']")
     live.page.locator("input[name='scale']").fill("1.5")
-    stored = "(({ mirror, scale }) => mirror && scale === 1.5)(JSON.parse(localStorage.getItem('tha4.live')))"
+    stored = "(({ mirror, scale }) => mirror && scale === 1.5)(JSON.parse(localStorage.getItem('tha4.live') ?? '{}'))"
     live.page.wait_for_function(f"() => {stored}", timeout=PATIENCE)
     live.page.locator("[data-name='copy']").click()
     expect(live.root).to_have_attribute("data-url", live.page.evaluate("() => navigator.clipboard.readText()"))

@@ -201,6 +201,19 @@ def test_copy_and_paste_as_json(comfy: ComfyPage) -> None:
     expect(editor.find(".tha4-caption")).to_contain_text("demo")
 
 
+def test_a_frame_that_does_not_come_is_told_beside_the_message(comfy: ComfyPage) -> None:
+    editor = add_editor(comfy)
+    comfy.page.route("**/tha4/frame", lambda route: route.fulfill(status=500, json={"error": "It is broken."}))
+    comfy.page.evaluate("() => navigator.clipboard.writeText('{\"head_y\": 7}')")
+    editor.tool("paste")
+    expect(editor.find(".tha4-said")).to_have_text("Pasted. Brought into their range: head_y. · It is broken.")
+    comfy.page.unroute("**/tha4/frame")
+    comfy.set(editor.node, "head_y", 0.5)
+    editor.settle()
+    expect(editor.find(".tha4-said")).to_have_count(0)
+    comfy.errors.clear()  # the browser's own about that answer
+
+
 def test_nothing_hides_the_head_and_the_pads_need_no_scroll_bar(comfy: ComfyPage) -> None:
     editor = add_editor(comfy)
     caption, stage = (editor.find(name).bounding_box() for name in (".tha4-caption", ".tha4-stage"))

@@ -85,11 +85,12 @@ export class Stage {
     this.wheeling = null;
   }
 
-  /** Above the picture: a message, or why there is none, or whom it shows; and why a newer one is late. */
+  /** Say above the picture whom it shows, or a message and why there is no frame; and why a newer frame is late. */
   #tell() {
-    const first = this.said || this.problem;
-    this.caption.textContent = [first || this.character?.text, this.view.note].filter(Boolean).join(" · ");
-    this.caption.classList.toggle("tha4-said", Boolean(first));
+    const told = [this.said, this.problem].filter(Boolean);
+    const line = [...(told.length ? told : [this.character?.text]), this.view.note].filter(Boolean).join(" · ");
+    if (line !== this.caption.textContent) this.caption.textContent = line; // a screen reader reads every change
+    this.caption.classList.toggle("tha4-said", told.length > 0);
   }
 
   #complain(why) {
